@@ -89,7 +89,9 @@ LABELS = RowKind(
         Column("line", "int32", "prefix length m in lines, 1-based", minimum=1),
         Column("lines", "int32", "T, lines of the response", minimum=1),
         Column("label", "int8", "+1 recoverable, -1 not, 0 neutral", allowed=(-1, 0, 1)),
-        Column("passes", "int32", "completions of this prefix that passed (evidence)", nullable=True, minimum=0),
+        Column(
+            "passes", "int32", "completions of this prefix that passed (evidence)", nullable=True, minimum=0
+        ),
         Column("attempts", "int32", "completions of this prefix that were run", nullable=True, minimum=0),
         Column("source", "string", "how the label came about", allowed=LABEL_SOURCES),
     ),
@@ -121,9 +123,7 @@ def arrow_schema(kind: RowKind) -> Any:
     """The pyarrow schema of `kind`."""
     import pyarrow as pa
 
-    return pa.schema(
-        [pa.field(c.name, pa.type_for_alias(c.type), nullable=c.nullable) for c in kind.columns]
-    )
+    return pa.schema([pa.field(c.name, pa.type_for_alias(c.type), nullable=c.nullable) for c in kind.columns])
 
 
 def write_rows(kind: RowKind, rows: Iterable[Mapping[str, Any]], path: Path) -> int:
@@ -139,7 +139,9 @@ def write_rows(kind: RowKind, rows: Iterable[Mapping[str, Any]], path: Path) -> 
     for number, row in enumerate(listed):
         if set(row) != names:
             wrong = sorted(set(row) ^ names)
-            raise BadInput(f"{kind.name} row {number}", f"missing or unknown columns {wrong}", ", ".join(sorted(names)))
+            raise BadInput(
+                f"{kind.name} row {number}", f"missing or unknown columns {wrong}", ", ".join(sorted(names))
+            )
     try:
         table = pa.Table.from_pylist(listed, schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

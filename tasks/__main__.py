@@ -1,0 +1,98 @@
+"""The command line: `python -m tasks COMMAND ...`; `python -m tasks --help` lists the commands.
+
+A stage is run by `python -m tasks STAGE --config PROFILE --input NAME=URI --store URI` (contract in
+`tasks/stages/stage.py`). Everything here stays light: a stage's module is imported only when it is the one called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from tasks.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, BadInput, TryAgain
+
+STAGES = {
+    "prepare_problems": "generate or import problems and demonstrations",
+    "prepare_model": "make or load the base model and tokenizer",
+    "validate": "Great Expectations over a problems or labels artifact",
+    "sft": "supervised fine-tuning on the demonstrations",
+    "train_policy": "PPO: the baseline, or one arm with one seed",
+    "sample_responses": "sample responses from one baseline checkpoint",
+    "label_prefixes": "label line prefixes by binary search",
+    "fit_prm": "fit the process reward model",
+    "evaluate": "sample and grade a benchmark",
+    "report": "tables, pictures and the HTML page",
+    "promote": "register models",
+}
+COMMANDS = {
+    "plan": ("tasks.plan", "check a configuration, open the tracking run, list the cells"),
+    "score": ("tasks.benchmarks.score_command", "grade samples somebody already has"),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    name, *rest = argv
+    try:
+        if name in STAGES:
+            print(json.dumps(_run_stage(name, rest), sort_keys=True), flush=True)
+            return 0
+        if name in COMMANDS:
+            return int(importlib.import_module(COMMANDS[name][0]).main(rest))
+        raise BadInput(f"command {name!r}", "is unknown", ", ".join([*STAGES, *COMMANDS]))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except TryAgain as error:
+        print(f"try again: {error}", file=sys.stderr)
+        return EXIT_TRY_AGAIN
+
+
+def _run_stage(name: str, argv: Sequence[str]) -> dict[str, object]:
+    from tasks.config import load_config
+    from tasks.stages.stage import Job, run_stage
+
+    arguments = _stage_parser(name).parse_args(argv)
+    inputs: dict[str, tuple[str, ...]] = {}
+    for given in arguments.input:
+        key, separator, uri = given.partition("=")
+        if not separator:
+            raise BadInput(f"--input {given}", "is not NAME=URI")
+        inputs[key] = (*inputs.get(key, ()), uri)
+    job = Job(load_config(arguments.config, arguments.set), inputs, arguments.store, arguments.label)
+    return run_stage(importlib.import_module(f"tasks.stages.{name}").STAGE, job)
+
+
+def _stage_parser(name: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"python -m tasks {name}", description=STAGES[name])
+    parser.add_argument("--config", required=True, help="profile name, or a YAML/JSON file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. ppo.steps=20"
+    )
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=URI", help="input artifact")
+    parser.add_argument("--store", required=True, help="file:///path or s3://bucket/prefix")
+    parser.add_argument("--label", default="", help="name of this job in MLflow and in the progress lines")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors leave with 64 like every other bad input."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise BadInput(f"{self.prog}", message, self.format_usage().strip())
+
+
+def _help() -> str:
+    lines = [f"  {name:18} {what}" for name, what in STAGES.items()]
+    lines += [f"  {name:18} {what}" for name, (_, what) in COMMANDS.items()]
+    return f"{__doc__}\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

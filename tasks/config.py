@@ -1,0 +1,344 @@
+"""One configuration tree, frozen; profiles are YAML files in `tasks/profiles`.
+
+The Airflow trigger form, the command-line help and `docs/configuration.md` are generated from this file. Every
+leaf has a dotted key (`ppo.learning_rate`); `load_config(profile_or_file, ["ppo.learning_rate=1e-4"])` resolves
+profile, then overrides, and refuses an unknown key, a wrong type or an impossible combination before anything is
+spent, naming the key and what is allowed (`BadInput`, exit code 64).
+
+Defaults here are the `demo` profile's; a profile lists only what differs. A stage declares which sections it reads
+(`tasks/stages/stage.py`), so that a change elsewhere leaves its cached artifact valid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.errors import BadInput
+
+PROFILES = Path(__file__).parent / "profiles"
+
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(ge=0, le=5)]
+
+
+class Section(BaseModel):
+    """A frozen part of the tree; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TinyModelConfig(Section):
+    """The embedded default's base model: Qwen2 architecture, random weights, own tokenizer."""
+
+    vocabulary: int = Field(512, ge=300, le=8192, description="entries of the byte-pair tokenizer")
+    layers: Positive = 2
+    width: int = Field(128, ge=16, description="hidden size; a multiple of heads")
+    heads: Positive = 4
+    context: int = Field(512, ge=64, description="longest prompt plus response, tokens")
+
+    @model_validator(mode="after")
+    def _width_divides(self) -> TinyModelConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        return self
+
+
+class ModelConfig(Section):
+    """What to train."""
+
+    source: str = Field("tiny", description="`tiny`: a small model made on the spot; else a path or hub id")
+    revision: str = Field("", description="hub revision; empty: the default branch")
+    seed: int = Field(0, ge=0, description="initial weights of the tiny model")
+    tiny: TinyModelConfig = TinyModelConfig()
+
+
+class DataConfig(Section):
+    """Training problems."""
+
+    source: str = Field("stepcode", description="`stepcode`, or a problems file (.jsonl or .parquet)")
+    seed: int = Field(0, ge=0)
+    train_problems: Positive = 4000
+    validation_problems: Positive = 300
+    test_problems: Positive = 300
+    steps_min: int = Field(1, ge=1, le=8, description="fewest steps of a StepCode problem")
+    steps_max: int = Field(8, ge=1, le=8, description="most steps of a StepCode problem")
+    wrong_line_min: Share = Field(0.1, description="lowest wrong-line rate of an operation in demonstrations")
+    wrong_line_max: Share = Field(
+        0.65, description="highest wrong-line rate of an operation in demonstrations"
+    )
+
+    @model_validator(mode="after")
+    def _ranges(self) -> DataConfig:
+        if self.steps_min > self.steps_max:
+            raise ValueError(f"steps_min {self.steps_min} must not exceed steps_max {self.steps_max}")
+        if self.wrong_line_min > self.wrong_line_max:
+            raise ValueError("wrong_line_min must not exceed wrong_line_max")
+        return self
+
+
+class SFTConfig(Section):
+    """Supervised fine-tuning on the demonstrations."""
+
+    epochs: Positive = 10
+    batch_size: Positive = 32
+    learning_rate: Rate = 2e-3
+    warmup: Share = Field(0.05, description="share of steps with rising learning rate")
+    weight_decay: NonNegative = 0.01
+    seed: int = Field(0, ge=0)
+    checkpoint_every: Positive = Field(100, description="optimiser steps between checkpoints")
+
+
+class PPOConfig(Section):
+    """Policy optimisation; the same for the baseline and for every arm, so that arms compare."""
+
+    steps: Positive = Field(40, description="policy updates")
+    batch_size: Positive = Field(48, description="responses per step")
+    responses_per_problem: Positive = Field(1, description="responses sampled for each problem of a batch")
+    learning_rate: Rate = 3e-4
+    critic_learning_rate: Rate = 1e-3
+    epochs: Positive = Field(1, description="passes over a batch")
+    minibatches: Positive = Field(1, description="optimiser steps per pass")
+    kl_coefficient: NonNegative = Field(
+        0.03, description="beta: weight of the per-token KL to the SFT policy"
+    )
+    clip: Rate = Field(0.2, description="ratio clip")
+    value_clip: Rate = 0.2
+    value_coefficient: NonNegative = 1.0
+    gamma: Share = 1.0
+    gae_lambda: Share = 0.95
+    max_gradient_norm: Rate = 1.0
+    temperature: Temperature = 1.0
+    max_new_tokens: Positive = 192
+    difficulty_min: int = Field(5, ge=0, description="easiest training problems of the arms")
+    difficulty_max: int = Field(7, ge=0, description="hardest training problems of the arms")
+    checkpoint_every: Positive = Field(10, description="steps between resumable checkpoints")
+    max_no_verdict: Share = Field(0.1, description="share of responses without verdict that stops the run")
+
+
+class BaselineConfig(Section):
+    """The RL run whose checkpoints supply the process supervision data (section 3 of the paper)."""
+
+    steps: Positive = 40
+    checkpoints: Positive = Field(4, description="evenly spaced checkpoints kept")
+    difficulty_min: int = Field(3, ge=0)
+    difficulty_max: int = Field(7, ge=0)
+
+
+class RewardConfig(Section):
+    """Dense reward r_m = lambda * (1/T) * R_phi(x, y^(<=m)) and the two hack fixes."""
+
+    lambda_fail: NonNegative = 0.25
+    lambda_pass: NonNegative = 0.025
+    divide_by_lines: bool = Field(True, description="the 1/T fix")
+    neutral_lines: bool = Field(True, description="comment, blank and docstring lines earn nothing")
+
+
+class SampleConfig(Section):
+    """Responses sampled from each baseline checkpoint."""
+
+    problems: Positive = Field(200, description="problems per checkpoint")
+    responses_per_problem: Positive = Field(2, description="n")
+    temperature: Temperature = 1.0
+    difficulty_min: int = Field(3, ge=0)
+    difficulty_max: int = Field(7, ge=0)
+    seed: int = Field(0, ge=0)
+
+
+class LabelConfig(Section):
+    """Prefix labels by binary search with best-of-K completions."""
+
+    completions: Positive = Field(8, description="K: completions per probe")
+    temperature: Temperature = 1.0
+    completer: Literal["own", "final", "sft"] = Field("own", description="which checkpoint completes")
+    neutral_lines: bool = Field(True, description="label comment, blank and docstring lines 0")
+    probe_empty_prefix: bool = Field(False, description="test whether the empty prefix is recoverable")
+    shard_size: Positive = Field(64, description="responses advanced together; the most a kill can lose")
+    audit_share: Share = Field(0.02, description="share of responses labelled exhaustively as a check")
+    seed: int = Field(0, ge=0)
+
+
+class PRMConfig(Section):
+    """Process reward model."""
+
+    selection: Literal["full", "remove_hard", "medium_only", "revised_only"] = "revised_only"
+    source: Literal["search", "mutation", "both"] = Field("search", description="which labels to fit")
+    init: Literal["sft", "baseline"] = Field("sft", description="which model the PRM starts from")
+    neutral_targets: bool = Field(True, description="neutral lines count with target 0 (the paper)")
+    epochs: Positive = 6
+    batch_size: Positive = 32
+    learning_rate: Rate = 1e-3
+    weight_decay: NonNegative = 0.01
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    patience: Positive = Field(2, description="epochs without better held-out loss before stopping")
+    seed: int = Field(0, ge=0)
+
+
+ARMS = ("rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm")
+
+
+class ArmsConfig(Section):
+    """Which arms to train, and over how many seeds."""
+
+    arms: tuple[
+        Literal["rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"], ...
+    ] = (
+        "rl",
+        "dense",
+        "value_init",
+        "psgpo",
+    )
+    n_seeds: Positive = 2
+
+    @model_validator(mode="after")
+    def _distinct(self) -> ArmsConfig:
+        if not self.arms or len(set(self.arms)) != len(self.arms):
+            raise ValueError("arms must be a non-empty list without repeats")
+        return self
+
+
+class ValueInitConfig(Section):
+    """How the critic starts when an arm starts it from the PRM (section 3.3; details are our choice)."""
+
+    method: Literal["copy", "affine", "refit"] = Field(
+        "affine", description="head copied as is | mapped from [-1, 1] to the range of returns | re-fitted"
+    )
+    refit_responses: Positive = Field(300, description="SFT responses the head is re-fitted on")
+
+
+class EvaluationConfig(Section):
+    """Benchmarks and how they are sampled."""
+
+    benchmarks: tuple[Literal["stepcode"], ...] = ("stepcode",)
+    samples: Positive = Field(10, description="n samples per problem")
+    temperature: Temperature = 0.2
+    max_new_tokens: Positive = 192
+    problems: Positive = Field(300, description="problems of the test split used")
+    seed: int = Field(0, ge=0)
+
+
+class SandboxConfig(Section):
+    """How generated code is run; see `docs/sandbox.md`."""
+
+    isolation: Literal["namespaces", "container", "process"] = "namespaces"
+    workers: Positive = 1
+    cpu_seconds: Rate = 2.0
+    wall_seconds: Rate = 30.0
+    memory_mb: Positive = 512
+
+
+class CellConfig(Section):
+    """Which cell of the run a job is: set by the DAG, or by hand with `--set cell.arm=psgpo`."""
+
+    arm: Literal[
+        "", "baseline", "rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"
+    ] = ""
+    seed: int = Field(0, ge=0)
+    checkpoint: int = Field(0, ge=0, description="which baseline checkpoint, 1 = earliest")
+
+
+class RunConfig(Section):
+    """The whole tree."""
+
+    profile: str = "demo"
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    sft: SFTConfig = SFTConfig()
+    ppo: PPOConfig = PPOConfig()
+    baseline: BaselineConfig = BaselineConfig()
+    reward: RewardConfig = RewardConfig()
+    sample: SampleConfig = SampleConfig()
+    labels: LabelConfig = LabelConfig()
+    prm: PRMConfig = PRMConfig()
+    arms: ArmsConfig = ArmsConfig()
+    value_init: ValueInitConfig = ValueInitConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    cell: CellConfig = CellConfig()
+
+
+def profile_names() -> tuple[str, ...]:
+    """Names of the checked-in profiles."""
+    return tuple(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+
+
+def load_config(source: str, overrides: Iterable[str] = ()) -> RunConfig:
+    """Resolve a profile name or a YAML/JSON file plus `key=value` overrides into one checked tree.
+
+    Raises BadInput for an unknown profile, file, key or value.
+    """
+    tree = _read_source(source)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise BadInput(f"--set {override}", "is not KEY=VALUE", "for example ppo.steps=20")
+        _assign(tree, key.strip(), yaml.load(text, Loader=_Loader))
+    return validate_config(tree)
+
+
+def validate_config(tree: Mapping[str, Any]) -> RunConfig:
+    """Check a nested mapping; the first fault is raised as BadInput with its dotted key."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in fault["loc"]) or "configuration"
+        raise BadInput(key, f"{fault['msg']} (got {fault['input']!r:.80})", _allowed(fault["loc"])) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML where `1e-4` is a number (YAML 1.1 wants a dot)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$"),
+    list("-+0123456789."),
+)
+
+
+def _read_source(source: str) -> dict[str, Any]:
+    named = PROFILES / f"{source}.yaml"
+    path = named if "/" not in source and named.is_file() else Path(source)
+    if not path.is_file():
+        raise BadInput(f"profile {source!r}", "is neither a profile nor a file", ", ".join(profile_names()))
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), f"is not YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise BadInput(str(path), "is not a mapping", "sections such as `ppo:` with keys below")
+    return tree
+
+
+def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, leaf = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise BadInput(key, "goes through a value that is not a section")
+    tree[leaf] = value
+
+
+def _allowed(location: tuple[Any, ...]) -> str:
+    """What may stand at a key: the names of its section, or the leaf's own type and bounds."""
+    model: type[BaseModel] = RunConfig
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return "one of " + ", ".join(model.model_fields)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+            continue
+        bounds = " ".join(str(bound) for bound in field.metadata)
+        name = str(field.annotation).replace("typing.", "").removeprefix("<class '").removesuffix("'>")
+        return f"{name} {bounds}".strip()
+    return "a mapping of " + ", ".join(model.model_fields)

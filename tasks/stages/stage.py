@@ -1,0 +1,213 @@
+"""The stage contract: argv in, one JSON line out, everything else in the store.
+
+    python -m tasks STAGE --config PROFILE_OR_FILE [--set KEY=VALUE ...] --input NAME=URI ... --store URI
+
+The last line on stdout is the result envelope `{stage, artifact, digest, cached, metrics, mlflow_run_id}`. Exit codes:
+0 done, 64 bad configuration or bad data (never retried), 75 try again (checkpointed), other: crash. SIGTERM asks the
+stage to checkpoint and leave with 75. A stage whose manifest exists returns at once (`cached: true`): that is the
+retry, the resume and the step cache.
+
+A stage file defines one `STAGE = Stage(...)` and keeps heavy imports inside functions, so that a cached stage starts
+quickly. `run(context)` reads `context.inputs`, writes files into `context.output` and returns its summary metrics.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.config import RunConfig
+from tasks.errors import BadInput, TryAgain
+from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
+from tasks.store.artifacts import artifact_key
+from tasks.stages.progress import Progress
+from tasks.tracking.runs import Tracker, open_tracker
+
+_RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage is. Bump `version` whenever the same inputs would give other content.
+
+    `kind` names its artifacts; `sections` the parts of the configuration it reads; `inputs` maps input names to artifact
+    kinds. A trailing `?` marks an optional input, a trailing `*` one that may be given several times (`NAME=URI` repeated).
+    """
+
+    name: str
+    kind: str
+    version: int
+    sections: tuple[str, ...]
+    inputs: Mapping[str, str]
+    run: Callable[[StageContext], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a running stage sees."""
+
+    config: RestrictedConfig
+    inputs: Mapping[str, tuple[Artifact, ...]]
+    output: Path
+    checkpoints: Checkpoints
+    tracker: Tracker
+    progress: Progress
+    stop: StopRequest
+
+    def input(self, name: str) -> Artifact:
+        """The one artifact given for an input."""
+        (artifact,) = self.inputs[name]
+        return artifact
+
+    def optional_input(self, name: str) -> Artifact | None:
+        return next(iter(self.inputs.get(name, ())), None)
+
+
+@dataclass(frozen=True)
+class RestrictedConfig:
+    """The configuration seen through a stage's declared sections: reading another one is a programming error."""
+
+    _tree: RunConfig
+    _sections: tuple[str, ...]
+
+    def __getattr__(self, section: str) -> Any:
+        if section not in self._sections:
+            raise AttributeError(f"stage does not declare configuration section {section!r}")
+        return getattr(self._tree, section)
+
+    def read(self) -> dict[str, Any]:
+        """The declared sections as plain data: what the digest hashes."""
+        sections = {name: getattr(self._tree, name) for name in self._sections}
+        return {n: s.model_dump(mode="json") if isinstance(s, BaseModel) else s for n, s in sections.items()}
+
+
+@dataclass
+class StopRequest:
+    """Set by SIGTERM. Loops call `check()` where they can stop: it saves through `save` and leaves with TryAgain."""
+
+    requested: bool = False
+
+    def listen(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "requested", True))
+
+    def check(self, save: Callable[[], None] | None = None) -> None:
+        if self.requested:
+            if save is not None:
+                save()
+            raise TryAgain("stopped by SIGTERM")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a stage: where it reads and writes, and what it is called in the tracking server."""
+
+    config: RunConfig
+    inputs: Mapping[str, tuple[str, ...]]
+    store: str
+    label: str = ""
+
+
+def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
+    """Run `stage`, or return its finished artifact; the envelope as a dict.
+
+    Raises BadInput (exit 64) and TryAgain (exit 75); nothing is published in either case.
+    """
+    store = open_store(job.store)
+    cache = Path(os.environ.get("PSGPO_CACHE") or tempfile.gettempdir()) / "psgpo-cache"
+    config = RestrictedConfig(job.config, stage.sections)
+    inputs = _read_inputs(stage, job.inputs, cache)
+    identity = {
+        "stage": stage.name,
+        "version": stage.version,
+        "config": config.read(),
+        "inputs": {name: [a.content for a in artifacts] for name, artifacts in inputs.items()},
+    }
+    digest = digest_of(identity)
+    key = artifact_key(stage.kind, digest)
+    if store.exists(f"{key}/_manifest.json"):
+        manifest = fetch(store, key, cache).manifest
+        return _envelope(stage, f"{store.uri}/{key}", manifest, cached=True)
+
+    stop = StopRequest()
+    stop.listen()
+    checkpoints = Checkpoints(store, digest, cache)
+    started = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix=f"psgpo-{stage.name}-") as scratch,
+        open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker,
+    ):
+        context = StageContext(
+            config, inputs, Path(scratch), checkpoints, tracker, Progress(job.label or stage.name), stop
+        )
+        metrics = dict(stage.run(context))
+        tracker.log({f"{stage.name}/{name}": value for name, value in metrics.items()})
+        manifest = publish(
+            store,
+            key,
+            context.output,
+            {
+                "kind": stage.kind,
+                "identity": identity,
+                "input_artifacts": {name: [a.uri for a in artifacts] for name, artifacts in inputs.items()},
+                "metrics": metrics,
+                "seconds": round(time.monotonic() - started, 3),
+                "packages": _package_versions(),
+                "revision": os.environ.get("PSGPO_REVISION", ""),
+                "mlflow_run_id": tracker.run_id,
+                "label": job.label,
+            },
+        )
+        tracker.tag({"artifact": f"{store.uri}/{key}", "digest": digest, "content": str(manifest["content"])})
+    checkpoints.clear()
+    return _envelope(stage, f"{store.uri}/{key}", manifest, cached=False)
+
+
+def _read_inputs(
+    stage: Stage, given: Mapping[str, tuple[str, ...]], cache: Path
+) -> dict[str, tuple[Artifact, ...]]:
+    unknown = sorted(set(given) - {name.rstrip("?*") for name in stage.inputs})
+    if unknown:
+        raise BadInput(
+            f"--input {unknown[0]}", f"is no input of {stage.name}", ", ".join(stage.inputs) or "none"
+        )
+    read = {}
+    for declared, kind in stage.inputs.items():
+        name = declared.rstrip("?*")
+        uris = given.get(name, ())
+        if not uris and not declared.endswith("?"):
+            raise BadInput(
+                f"--input {name}", f"is missing for {stage.name}", f"{name}=URI of a {kind} artifact"
+            )
+        if len(uris) > 1 and not declared.endswith("*"):
+            raise BadInput(f"--input {name}", "is given more than once", "once")
+        read[name] = tuple(fetch_uri(uri, cache) for uri in uris)
+        for artifact in read[name]:
+            if artifact.kind not in kind.split("|"):
+                raise BadInput(f"--input {name}={artifact.uri}", f"is a {artifact.kind} artifact", kind)
+    return read
+
+
+def _envelope(stage: Stage, uri: str, manifest: Mapping[str, Any], *, cached: bool) -> dict[str, Any]:
+    return {
+        "stage": stage.name,
+        "artifact": uri,
+        "digest": uri.rsplit("/", 1)[-1],
+        "cached": cached,
+        "metrics": manifest["metrics"],
+        "seconds": manifest["seconds"],
+        "mlflow_run_id": manifest["mlflow_run_id"],
+    }
+
+
+def _package_versions() -> dict[str, str]:
+    return {"python": sys.version.split()[0], **{name: version(name) for name in _RECORDED_PACKAGES}}

@@ -1,0 +1,165 @@
+"""Artifacts: directories of files with a manifest, addressed by what went into them.
+
+    <store>/<kind>/<digest[:2]>/<digest>/<files...>
+    <store>/<kind>/<digest[:2]>/<digest>/_manifest.json      written last, create-if-absent
+
+The digest hashes stage name, the stage's code version, the configuration it reads and its inputs' content. The
+manifest lists every file with size and sha256, and one content hash over them; an artifact without a manifest does
+not exist. Checkpoints of unfinished stages use the same layout below `_checkpoints/<digest>/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import BadInput
+from tasks.store.stores import Store, open_store
+
+MANIFEST = "_manifest.json"
+FORMAT = 1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact. `path` is a local, verified copy of its files (the store's own folder for `file://`)."""
+
+    uri: str
+    digest: str
+    manifest: Mapping[str, Any]
+    path: Path
+
+    @property
+    def kind(self) -> str:
+        return str(self.manifest["kind"])
+
+    @property
+    def content(self) -> str:
+        """sha256 over the files' names and hashes: what downstream digests depend on."""
+        return str(self.manifest["content"])
+
+
+def digest_of(parts: Mapping[str, Any]) -> str:
+    """sha256 of canonical JSON, hex."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def artifact_key(kind: str, digest: str) -> str:
+    return f"{kind}/{digest[:2]}/{digest}"
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file, hex, read in chunks."""
+    sha = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every file below `folder` by relative name, with size in bytes and sha256. Refuses links and odd names."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise BadInput(f"artifact file {name}", "is a symbolic link", "plain files and folders")
+        if path.is_file():
+            files[name] = {"size": path.stat().st_size, "sha256": hash_file(path)}
+    return files
+
+
+def content_hash(files: Mapping[str, Mapping[str, Any]]) -> str:
+    return digest_of({name: entry["sha256"] for name, entry in files.items()})
+
+
+def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Upload a folder, then its manifest. When another writer was first, its manifest is returned instead."""
+    files = list_files(folder)
+    if not files:
+        raise BadInput(f"artifact {key}", "has no files")
+    whole = {"format": FORMAT, **manifest, "files": files, "content": content_hash(files)}
+    for name in files:
+        store.upload(f"{key}/{name}", folder / name)
+    store.put_if_absent(f"{key}/{MANIFEST}", json.dumps(whole, indent=1, sort_keys=True).encode())
+    return read_manifest(store, key)
+
+
+def read_manifest(store: Store, key: str) -> dict[str, Any]:
+    """The manifest at `key`; FileNotFoundError when absent, BadInput when damaged or of another format."""
+    try:
+        manifest = json.loads(store.read(f"{key}/{MANIFEST}"))
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+            raise ValueError("not a mapping with `files`")
+    except ValueError as error:
+        raise BadInput(f"{store.uri}/{key}/{MANIFEST}", f"is damaged: {error}") from error
+    if manifest.get("format") != FORMAT:
+        raise BadInput(f"{store.uri}/{key}/{MANIFEST}", f"has format {manifest.get('format')!r}", str(FORMAT))
+    return manifest
+
+
+def fetch(store: Store, key: str, cache: Path) -> Artifact:
+    """Bring an artifact to local disk and verify every file against the manifest.
+
+    Raises BadInput when the artifact does not exist, or a file is missing, truncated or altered (named).
+    """
+    try:
+        manifest = read_manifest(store, key)
+    except FileNotFoundError:
+        raise BadInput(f"{store.uri}/{key}", "no such artifact (no manifest)") from None
+    folder = store.local_path(key) or cache / key
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"{store.uri}/{key}", f"file name {name!r} leaves the artifact")
+        if store.local_path(key) is None and not _matches(path, entry):
+            _download(store, f"{key}/{name}", path)
+        if not _matches(path, entry):
+            raise BadInput(
+                f"{store.uri}/{key}/{name}", "does not match its manifest (missing, truncated or altered)"
+            )
+    return Artifact(f"{store.uri}/{key}", key.rsplit("/", 1)[-1], manifest, folder)
+
+
+def fetch_uri(uri: str, cache: Path) -> Artifact:
+    """`fetch` for a full artifact address, `<store>/<kind>/<dd>/<digest>`."""
+    root, kind, short, digest = _split(uri)
+    return fetch(open_store(root), f"{kind}/{short}/{digest}", cache)
+
+
+def store_of(uri: str) -> str:
+    """The store address an artifact address lies in."""
+    return _split(uri)[0]
+
+
+def discard(store: Store, key: str) -> None:
+    """Remove everything below a key, the manifest first so that a half-removed artifact does not exist."""
+    store.delete(f"{key}/{MANIFEST}")
+    for name in list(store.list(key)):
+        store.delete(name)
+    if folder := store.local_path(key):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _split(uri: str) -> tuple[str, str, str, str]:
+    parts = uri.rstrip("/").rsplit("/", 3)
+    if len(parts) != 4 or not parts[3].startswith(parts[2]) or len(parts[3]) != 64 or "://" not in parts[0]:
+        raise BadInput(f"artifact {uri!r}", "is not an artifact address", "STORE/KIND/DD/DIGEST")
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def _download(store: Store, key: str, path: Path) -> None:
+    try:
+        store.download(key, path)
+    except FileNotFoundError:
+        raise BadInput(f"{store.uri}/{key}", "is named by the manifest but missing") from None
+
+
+def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
+    return path.is_file() and path.stat().st_size == entry["size"] and hash_file(path) == entry["sha256"]

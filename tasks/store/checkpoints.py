@@ -1,0 +1,56 @@
+"""Checkpoints of an unfinished stage, kept in the store below `_checkpoints/<digest>/<name>`.
+
+Atomic like artifacts: a checkpoint without its manifest does not exist. They belong to one digest, so a rerun of the
+same work finds them and different work cannot.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.store.artifacts import MANIFEST, Artifact, discard, fetch, publish
+from tasks.store.stores import Store
+
+
+class Checkpoints:
+    """Numbered checkpoints of one stage digest. `cache` is local scratch for remote stores."""
+
+    def __init__(self, store: Store, digest: str, cache: Path) -> None:
+        self.store, self.root, self.cache = store, f"_checkpoints/{digest}", cache
+
+    def save(self, number: int, write: Callable[[Path], None], keep: int | None = 2) -> None:
+        """Let `write(folder)` fill a folder and publish it as checkpoint `number`; keep the last `keep` (None: all)."""
+        with tempfile.TemporaryDirectory(prefix="psgpo-checkpoint-") as scratch:
+            write(Path(scratch))
+            if number in self.numbers():
+                discard(self.store, self._key(number))
+            publish(self.store, self._key(number), Path(scratch), {"kind": "checkpoint", "number": number})
+        for old in self.numbers()[: -keep or None] if keep else []:
+            discard(self.store, self._key(old))
+
+    def numbers(self) -> list[int]:
+        """Numbers of complete checkpoints, ascending."""
+        names = (key.removeprefix(self.root + "/") for key in self.store.list(self.root))
+        return sorted(int(name.split("/")[0]) for name in names if name.endswith("/" + MANIFEST))
+
+    def load(self, number: int) -> Path:
+        """Local folder with the verified files of one checkpoint."""
+        return self._fetch(number).path
+
+    def latest(self) -> tuple[int, Path] | None:
+        """Newest complete checkpoint, or None."""
+        numbers = self.numbers()
+        return (numbers[-1], self.load(numbers[-1])) if numbers else None
+
+    def clear(self) -> None:
+        """Remove all of them: the stage is finished."""
+        for number in self.numbers():
+            discard(self.store, self._key(number))
+
+    def _key(self, number: int) -> str:
+        return f"{self.root}/{number:08d}"
+
+    def _fetch(self, number: int) -> Artifact:
+        return fetch(self.store, self._key(number), self.cache)
