@@ -311,7 +311,7 @@ def _read_source(source: str) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"profile {source!r}", "is neither a profile nor a file", ", ".join(profile_names()))
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(str(path), f"is not YAML: {error}") from error
     if not isinstance(tree, dict):

@@ -28,9 +28,9 @@ from pydantic import BaseModel
 
 from tasks.config import RunConfig
 from tasks.errors import BadInput, TryAgain
+from tasks.stages.progress import Progress
 from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
 from tasks.store.artifacts import artifact_key
-from tasks.stages.progress import Progress
 from tasks.tracking.runs import Tracker, open_tracker
 
 _RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")

@@ -1,0 +1,14 @@
+"""Open the sandbox the configuration asks for."""
+
+from __future__ import annotations
+
+from tasks.config import SandboxConfig
+from tasks.sandbox import Limits, Sandbox
+
+
+def open_sandbox(section: SandboxConfig) -> Sandbox:
+    """A context manager; see `tasks.sandbox.Sandbox.open`."""
+    limits = Limits(
+        cpu_seconds=section.cpu_seconds, wall_seconds=section.wall_seconds, memory_mb=section.memory_mb
+    )
+    return Sandbox.open(isolation=section.isolation, workers=section.workers, limits=limits)
