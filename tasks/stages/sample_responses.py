@@ -1,0 +1,85 @@
+"""Sample responses from one baseline checkpoint and grade them (section 3.1 of the paper).
+
+in: problems, policy (the baseline)      out: responses.parquet
+
+`cell.checkpoint` says which checkpoint, 1 = earliest. Problems are drawn from the training split; every checkpoint
+draws its own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.config import SampleConfig
+from tasks.errors import BadInput
+from tasks.problems import Problem, read_problems
+from tasks.rows import RESPONSES, write_rows
+from tasks.stages.stage import Stage, StageContext
+
+
+def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.stages.generation import Ask, sample_and_grade, sampler_for
+
+    sample, checkpoint = context.config.sample, context.config.cell.checkpoint
+    folder = context.input("policy").path / "checkpoints" / str(checkpoint)
+    if not folder.is_dir():
+        raise BadInput(f"cell.checkpoint {checkpoint}", "is not a checkpoint of this policy", _names(folder.parent))
+    problems = _draw(context, sample, checkpoint)
+    asks = [
+        Ask(problem, index, f"{sample.seed}/{checkpoint}/{problem.problem_id}/{index}")
+        for problem in problems
+        for index in range(sample.responses_per_problem)
+    ]
+    graded = sample_and_grade(
+        sampler_for(folder), asks, sample.temperature, context.config.ppo.max_new_tokens, context
+    )
+    rows = [
+        {
+            "response_id": f"{answer.ask.problem.problem_id}#{checkpoint}#{answer.ask.index}",
+            "problem_id": answer.ask.problem.problem_id,
+            "checkpoint": checkpoint,
+            "text": answer.text,
+            "tokens": answer.tokens,
+            "finished": answer.finished,
+            "status": answer.verdict.status,
+            "tests_passed": answer.verdict.tests_passed,
+            "tests_total": answer.verdict.tests_total,
+        }
+        for answer in graded
+    ]
+    write_rows(RESPONSES, rows, context.output / "responses.parquet")
+    return _summary(rows)
+
+
+def _draw(context: StageContext, sample: SampleConfig, checkpoint: int) -> list[Problem]:
+    difficulty = (sample.difficulty_min, sample.difficulty_max)
+    problems = read_problems(context.input("problems").path, "train", difficulty)
+    generator = random.Random(f"sample/{sample.seed}/{checkpoint}")
+    return generator.sample(problems, min(sample.problems, len(problems)))
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, float]:
+    total = len(rows)
+    return {
+        "responses": total,
+        "pass_rate": sum(row["status"] == "passed" for row in rows) / total,
+        "no_verdict_share": sum(row["status"] == "no_verdict" for row in rows) / total,
+        "mean_tokens": sum(row["tokens"] for row in rows) / total,
+    }
+
+
+def _names(folder: Any) -> str:
+    names: Iterator[str] = (path.name for path in sorted(folder.glob("*")))
+    return ", ".join(names) or "none: this policy kept no checkpoints"
+
+
+STAGE = Stage(
+    name="sample_responses",
+    kind="responses",
+    version=1,
+    sections=("sample", "ppo", "sandbox", "cell"),
+    inputs={"problems": "problems", "policy": "policy"},
+    run=run,
+)
