@@ -14,6 +14,7 @@ quickly. `run(context)` reads `context.inputs`, writes files into `context.outpu
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -141,7 +142,7 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     stop = StopRequest()
     stop.listen()
     checkpoints = Checkpoints(store, digest, cache)
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), _cpu_seconds()
     with (
         tempfile.TemporaryDirectory(prefix=f"psgpo-{stage.name}-") as scratch,
         open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker,
@@ -161,6 +162,7 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
                 "input_artifacts": {name: [a.uri for a in artifacts] for name, artifacts in inputs.items()},
                 "metrics": metrics,
                 "seconds": round(time.monotonic() - started, 3),
+                "cpu_seconds": round(_cpu_seconds() - cpu_started, 3),
                 "packages": _package_versions(),
                 "revision": os.environ.get("PSGPO_REVISION", ""),
                 "mlflow_run_id": tracker.run_id,
@@ -207,6 +209,12 @@ def _envelope(stage: Stage, uri: str, manifest: Mapping[str, Any], *, cached: bo
         "seconds": manifest["seconds"],
         "mlflow_run_id": manifest["mlflow_run_id"],
     }
+
+
+def _cpu_seconds() -> float:
+    """User and system time of this process and of the children it has waited for, the sandbox included."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _package_versions() -> dict[str, str]:
