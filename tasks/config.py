@@ -101,6 +101,9 @@ class PPOConfig(Section):
     """Policy optimisation; the same for the baseline and for every arm, so that arms compare."""
 
     steps: Positive = Field(40, description="policy updates")
+    long_steps: Positive = Field(
+        150, description="policy updates of the arm rl_long: about the PRM arms' total compute"
+    )
     batch_size: Positive = Field(48, description="responses per step")
     responses_per_problem: Positive = Field(1, description="responses sampled for each problem of a batch")
     learning_rate: Rate = 3e-4
@@ -182,20 +185,13 @@ class PRMConfig(Section):
     seed: int = Field(0, ge=0)
 
 
-ARMS = ("rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm")
+ArmName = Literal["rl", "rl_long", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"]
 
 
 class ArmsConfig(Section):
     """Which arms to train, and over how many seeds."""
 
-    arms: tuple[
-        Literal["rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"], ...
-    ] = (
-        "rl",
-        "dense",
-        "value_init",
-        "psgpo",
-    )
+    arms: tuple[ArmName, ...] = ("rl", "rl_long", "dense", "value_init", "psgpo")
     n_seeds: Positive = 2
 
     @model_validator(mode="after")
@@ -238,9 +234,7 @@ class SandboxConfig(Section):
 class CellConfig(Section):
     """Which cell of the run a job is: set by the DAG, or by hand with `--set cell.arm=psgpo`."""
 
-    arm: Literal[
-        "", "baseline", "rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"
-    ] = ""
+    arm: ArmName | Literal["", "sft", "baseline"] = ""
     seed: int = Field(0, ge=0)
     checkpoint: int = Field(0, ge=0, description="which baseline checkpoint, 1 = earliest")
 

@@ -1,0 +1,1 @@
+"""The report: results read from artifacts, tables, pictures, one self-contained page."""

@@ -1,0 +1,234 @@
+"""The page of one training run: which arm won, how sure that is, what it cost, how good the PRM was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.reporting import figures
+from tasks.reporting.page import Page, PageSection, Picture, Table
+from tasks.reporting.results import (
+    BASELINE_ARM,
+    LENGTH_EDGES,
+    ArmResult,
+    Score,
+    by_bin,
+    difficulty_bin,
+    length_bin,
+)
+
+SMOOTHING = 5
+"""Learning curves are running means over this many updates: a single batch's pass rate is noisy."""
+
+
+def draw_pictures(
+    scores: Sequence[Score],
+    arms: Sequence[ArmResult],
+    curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
+    prm: Mapping[str, Any] | None,
+    folder: Path,
+) -> dict[str, Picture]:
+    """Draw everything there is data for into `folder`; pictures by name."""
+    drawn = {
+        "arms": Picture(folder / "arms.png", "pass@1 per arm with 95 % intervals"),
+        "learning": Picture(
+            folder / "learning_curves.png", "pass rate on training batches over policy updates"
+        ),
+        "length": Picture(folder / "by_length.png", "pass@1 by reference length"),
+        "difficulty": Picture(folder / "by_difficulty.png", "pass@1 by difficulty"),
+        "lines": Picture(folder / "lines.png", "lines per response over policy updates"),
+    }
+    figures.arms_figure(arms, drawn["arms"].path)
+    figures.curves_figure(
+        _series(curves, "train/pass_rate"),
+        f"Pass rate on training batches (mean of {SMOOTHING} updates; band: one standard error over seeds)",
+        "pass rate",
+        drawn["learning"].path,
+        SMOOTHING,
+    )
+    figures.curves_figure(
+        _series(curves, "train/lines"),
+        "Lines per response (a reward hack would show here)",
+        "lines",
+        drawn["lines"].path,
+        SMOOTHING,
+    )
+    groups = {arm.arm: [score for score in scores if score.arm == arm.arm] for arm in arms}
+    figures.bins_figure(
+        {arm: by_bin(group, length_bin) for arm, group in groups.items()},
+        _length_names(),
+        "pass@1 by length of the reference solution, tokens",
+        drawn["length"].path,
+    )
+    difficulties = sorted({difficulty_bin(row) for score in scores for row in score.summary["per_problem"]})
+    figures.bins_figure(
+        {arm: by_bin(group, difficulty_bin) for arm, group in groups.items()},
+        {level: str(level) for level in difficulties},
+        "pass@1 by difficulty (steps)",
+        drawn["difficulty"].path,
+    )
+    if prm is not None:
+        drawn["position"] = Picture(folder / "prm_by_position.png", "PRM accuracy by line position")
+        figures.position_figure(
+            prm["by_position"], prm["controls"]["constant"]["accuracy"], drawn["position"].path
+        )
+        drawn["reliability"] = Picture(folder / "prm_reliability.png", "PRM reliability diagram")
+        figures.reliability_figure(prm["reliability"], drawn["reliability"].path)
+    return drawn
+
+
+def build_page(
+    profile: str,
+    arms: Sequence[ArmResult],
+    reference: Mapping[str, float],
+    scores: Sequence[Score],
+    stages: Sequence[Mapping[str, Any]],
+    pictures: Mapping[str, Picture],
+    prm: Mapping[str, Any] | None,
+    label_costs: Sequence[Mapping[str, Any]],
+) -> Page:
+    first = scores[0].summary
+    sections = [
+        PageSection("Which arm won", _intervals_text(), _arms_table(arms, reference), (pictures["arms"],)),
+        PageSection("How they learned", "", None, (pictures["learning"], pictures["lines"])),
+        PageSection(
+            "Where it helps",
+            "The paper saw the gain on programs of more than 100 tokens.",
+            None,
+            (pictures["length"], pictures["difficulty"]),
+        ),
+        *_prm_sections(prm, pictures),
+        *_label_sections(label_costs),
+        PageSection("What it cost", "", _cost_table(stages)),
+    ]
+    return Page(
+        f"PSGPO run: profile {profile}",
+        f"{first['benchmark']}: {first['problems']} problems. {first['protocol']}.",
+        conclude(arms),
+        sections,
+        "Intervals are 95 %. Figures of one small model on one problem family; see docs/evaluation.md for what they can and cannot say.",
+    )
+
+
+def conclude(arms: Sequence[ArmResult]) -> str:
+    """The result in one sentence, whichever arm won."""
+    best = max(arms, key=lambda arm: arm.pass_at_1)
+    baseline = next((arm for arm in arms if arm.arm == BASELINE_ARM), None)
+    if baseline is None or best is baseline:
+        return f"{best.arm} has the highest pass@1: {_percent(best.pass_at_1)} [{_percent(best.low)}, {_percent(best.high)}]."
+    assert best.gain is not None
+    difference, low, high = best.gain
+    sure = "clear of zero" if low > 0 else "not clear of zero: more problems or seeds are needed to be sure"
+    return (
+        f"{best.arm} has the highest pass@1, {_percent(best.pass_at_1)} against {_percent(baseline.pass_at_1)} of the RL "
+        f"baseline; paired difference {_points(difference)} points [{_points(low)}, {_points(high)}], {sure}."
+    )
+
+
+def _arms_table(arms: Sequence[ArmResult], reference: Mapping[str, float]) -> Table:
+    header = (
+        "arm",
+        "pass@1 %",
+        "95 % interval",
+        "seeds",
+        "difference from rl",
+        "updates",
+        "CPU s, own",
+        "CPU s, total",
+    )
+    rows = [(name, f"{100 * value:.1f}", "", "", "", "0", "", "") for name, value in reference.items()]
+    rows += [
+        (
+            arm.arm,
+            f"{100 * arm.pass_at_1:.1f}",
+            f"{100 * arm.low:.1f} to {100 * arm.high:.1f}",
+            ", ".join(f"{100 * score:.1f}" for score in arm.per_seed),
+            "" if arm.gain is None else "{} [{}, {}]".format(*map(_points, arm.gain)),
+            str(arm.steps),
+            f"{arm.cpu_seconds:.0f}",
+            f"{arm.total_cpu_seconds:.0f}",
+        )
+        for arm in arms
+    ]
+    return Table(header, tuple(rows))
+
+
+def _intervals_text() -> str:
+    return (
+        "Equal updates: all arms but rl_long make the same number of policy updates from the same SFT policy on the same prompts. "
+        "Equal compute: rl_long spends on more updates about what the PRM arms spend on baseline, samples, labels and PRM "
+        "(last column)."
+    )
+
+
+def _prm_sections(prm: Mapping[str, Any] | None, pictures: Mapping[str, Picture]) -> list[PageSection]:
+    if prm is None:
+        return []
+    rows = [("PRM", prm["held_out"])] + [
+        (f"control: {name}", values) for name, values in prm["controls"].items()
+    ]
+    names = ("accuracy", "balanced_accuracy", "auc", "brier", "ece", "mse")
+    table = Table(
+        ("on held-out problems", *names),
+        tuple(
+            (title, *(f"{values[name]:.3f}" if name in values else "" for name in names))
+            for title, values in rows
+        ),
+    )
+    return [
+        PageSection(
+            "How good the PRM is",
+            "Line prefixes of problems it was not fitted on. Balanced accuracy matters: most lines are negative.",
+            table,
+            (pictures["position"], pictures["reliability"]),
+        )
+    ]
+
+
+def _label_sections(costs: Sequence[Mapping[str, Any]]) -> list[PageSection]:
+    if not costs:
+        return []
+    header = tuple(name for name, value in costs[0].items() if isinstance(value, int | float))
+    rows = tuple(
+        (str(number), *(f"{cost[name]:g}" for name in header)) for number, cost in enumerate(costs, start=1)
+    )
+    return [
+        PageSection(
+            "What labels cost", "", Table(("checkpoint", *(n.replace("_", " ") for n in header)), rows)
+        )
+    ]
+
+
+def _cost_table(stages: Sequence[Mapping[str, Any]]) -> Table:
+    rows = tuple(
+        (
+            str(stage["label"] or stage["stage"]),
+            stage["stage"],
+            f"{stage['seconds']:.1f}",
+            f"{stage['cpu_seconds']:.1f}",
+        )
+        for stage in stages
+    )
+    return Table(("job", "stage", "wall seconds", "CPU seconds"), rows)
+
+
+def _series(
+    curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], metric: str
+) -> dict[str, list[list[float]]]:
+    return {arm: [[float(row[metric]) for row in seed] for seed in seeds] for arm, seeds in curves.items()}
+
+
+def _length_names() -> dict[int, str]:
+    ends = (*(str(edge) for edge in LENGTH_EDGES[1:]), "")
+    return {
+        edge: f"{edge}-{end}" if end else f"over {edge}" for edge, end in zip(LENGTH_EDGES, ends, strict=True)
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"

@@ -1,0 +1,141 @@
+"""Tables, pictures and one HTML page from everything a run produced.
+
+in: scores (all cells and SFT), policies (all cells and the baseline), responses, labels, prm, sft
+out: report.html, results.json (the same figures for programs), *.png
+
+Costs come from the manifests of the inputs: CPU seconds each stage used, the sandbox's included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tasks.stages.stage import Stage, StageContext
+from tasks.store import Artifact
+
+if TYPE_CHECKING:
+    from tasks.reporting.results import ArmResult, Score
+
+_LINEAGE = ("sft", "responses", "labels", "prm", "policies", "scores")
+
+
+def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.reporting.page import write_page
+    from tasks.reporting.results import arm_results, read_score
+    from tasks.reporting.run_report import build_page, draw_pictures
+
+    scores = [read_score(artifact.path) for artifact in context.inputs["scores"]]
+    arms = arm_results(_cells(scores), *_costs(context))
+    reference = {score.arm: score.summary["pass_at_1"] for score in scores if score.arm == "sft"}
+    pictures = draw_pictures(scores, arms, _curves(context), _prm_metrics(context), context.output)
+    stages = _stage_costs(context)
+    page = build_page(
+        context.config.profile,
+        arms,
+        reference,
+        scores,
+        stages,
+        pictures,
+        _prm_metrics(context),
+        _label_costs(context),
+    )
+    write_page(page, context.output / "report.html")
+    results = {
+        "profile": context.config.profile,
+        "arms": [asdict(arm) for arm in arms],
+        "sft_pass_at_1": reference.get("sft"),
+        "stages": stages,
+        "conclusion": page.conclusion,
+    }
+    (context.output / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True))
+    for path in sorted(context.output.iterdir()):
+        context.tracker.file(path, "report")
+    return _headline(arms)
+
+
+def _cells(scores: Sequence[Score]) -> list[Score]:
+    return [score for score in scores if score.arm not in ("", "sft", "baseline")]
+
+
+def _headline(arms: Sequence[ArmResult]) -> dict[str, float]:
+    return {f"pass_at_1/{arm.arm}": arm.pass_at_1 for arm in arms} | {
+        f"gain/{arm.arm}": arm.gain[0] for arm in arms if arm.gain is not None
+    }
+
+
+def _arm_of(artifact: Artifact) -> str:
+    return str(artifact.manifest["identity"]["config"]["cell"]["arm"])
+
+
+def _costs(context: StageContext) -> tuple[dict[str, int], dict[str, float], dict[str, float]]:
+    """Policy updates, own CPU seconds (mean over seeds) and shared CPU seconds (labels, PRM, baseline) by arm."""
+    policies = [artifact for artifact in context.inputs["policies"] if _arm_of(artifact) != "baseline"]
+    shared = sum(
+        artifact.manifest["cpu_seconds"]
+        for name in ("responses", "labels", "prm", "policies")
+        for artifact in context.inputs[name]
+        if name != "policies" or _arm_of(artifact) == "baseline"
+    )
+    steps, own, extra = {}, {}, {}
+    for arm in {_arm_of(artifact) for artifact in policies}:
+        group = [artifact for artifact in policies if _arm_of(artifact) == arm]
+        steps[arm] = len(_read_curves(group[0]))
+        own[arm] = sum(artifact.manifest["cpu_seconds"] for artifact in group) / len(group)
+        extra[arm] = shared if group[0].manifest["identity"]["inputs"].get("prm") else 0.0
+    return steps, own, extra
+
+
+def _read_curves(artifact: Artifact) -> list[dict[str, float]]:
+    return json.loads((artifact.path / "curves.json").read_text())
+
+
+def _curves(context: StageContext) -> dict[str, list[list[dict[str, float]]]]:
+    """Curves of every seed by arm."""
+    curves: dict[str, list[list[dict[str, float]]]] = {}
+    for artifact in context.inputs["policies"]:
+        if _arm_of(artifact) != "baseline":
+            curves.setdefault(_arm_of(artifact), []).append(_read_curves(artifact))
+    return curves
+
+
+def _prm_metrics(context: StageContext) -> dict[str, Any] | None:
+    prm = context.optional_input("prm")
+    return json.loads((prm.path / "metrics.json").read_text()) if prm else None
+
+
+def _label_costs(context: StageContext) -> list[dict[str, Any]]:
+    return [json.loads((artifact.path / "cost.json").read_text()) for artifact in context.inputs["labels"]]
+
+
+def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
+    """Wall and CPU seconds of every input artifact's stage, in pipeline order."""
+    return [
+        {
+            "stage": artifact.manifest["identity"]["stage"],
+            "label": artifact.manifest["label"],
+            "seconds": artifact.manifest["seconds"],
+            "cpu_seconds": artifact.manifest["cpu_seconds"],
+        }
+        for name in _LINEAGE
+        for artifact in context.inputs[name]
+    ]
+
+
+STAGE = Stage(
+    name="report",
+    kind="report",
+    version=1,
+    sections=("profile",),
+    inputs={
+        "scores*": "scores",
+        "policies*": "policy",
+        "responses*": "responses",
+        "labels*": "labels",
+        "prm?": "prm",
+        "sft": "model",
+    },
+    run=run,
+)
