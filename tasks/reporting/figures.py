@@ -71,7 +71,10 @@ def arms_figure(results: Sequence[ArmResult], path: Path) -> None:
 def curves_figure(
     curves: Mapping[str, Sequence[Sequence[float]]], title: str, label: str, path: Path, smooth: int = 1
 ) -> None:
-    """A metric over steps, one line per arm: mean over seeds, band of one standard error. Rows of `curves[arm]` are seeds."""
+    """A metric over steps, one line per arm: mean over seeds, band of one standard error.
+
+    `curves[arm]` has one row per seed, one value per policy update.
+    """
     with _figure(path, title) as axes:
         for arm, rows in curves.items():
             length = min(len(row) for row in rows)

@@ -38,8 +38,8 @@ class Score:
 class ArmResult:
     """One row of the headline table. `gain` is the paired difference from the `rl` arm, None for that arm itself.
 
-    `steps` counts policy updates; `cpu_seconds` is this arm's own training, mean over seeds; `total_cpu_seconds` adds what the arm
-    also needed (baseline run, samples, labels, PRM).
+    `steps` counts policy updates; `cpu_seconds` is this arm's own training, mean over seeds;
+    `total_cpu_seconds` adds what the arm also needed (baseline run, samples, labels, PRM).
     """
 
     arm: str

@@ -107,7 +107,7 @@ def build_page(
         f"{first['benchmark']}: {first['problems']} problems. {first['protocol']}.",
         conclude(arms),
         sections,
-        "Intervals are 95 %. Figures of one small model on one problem family; see docs/evaluation.md for what they can and cannot say.",
+        "Intervals are 95 %. docs/evaluation.md says what such figures can and cannot show.",
     )
 
 
@@ -116,7 +116,8 @@ def conclude(arms: Sequence[ArmResult]) -> str:
     best = max(arms, key=lambda arm: arm.pass_at_1)
     baseline = next((arm for arm in arms if arm.arm == BASELINE_ARM), None)
     if baseline is None or best is baseline:
-        return f"{best.arm} has the highest pass@1: {_percent(best.pass_at_1)} [{_percent(best.low)}, {_percent(best.high)}]."
+        interval = f"[{_percent(best.low)}, {_percent(best.high)}]"
+        return f"{best.arm} has the highest pass@1: {_percent(best.pass_at_1)} {interval}."
     assert best.gain is not None
     difference, low, high = best.gain
     sure = "clear of zero" if low > 0 else "not clear of zero: more problems or seeds are needed to be sure"
@@ -156,9 +157,9 @@ def _arms_table(arms: Sequence[ArmResult], reference: Mapping[str, float]) -> Ta
 
 def _intervals_text() -> str:
     return (
-        "Equal updates: all arms but rl_long make the same number of policy updates from the same SFT policy on the same prompts. "
-        "Equal compute: rl_long spends on more updates about what the PRM arms spend on baseline, samples, labels and PRM "
-        "(last column)."
+        "Equal updates: all arms but rl_long make the same number of policy updates from the same SFT policy "
+        "on the same prompts. Equal compute: rl_long spends on more updates about what the PRM arms spend on "
+        "baseline, samples, labels and PRM (last column)."
     )
 
 
