@@ -1,0 +1,81 @@
+"""Language models as ordinary transformers checkpoints: load, save, and the tiny one made on the spot.
+
+Safetensors only, no code from checkpoints. float32 on a CPU, bfloat16 on a GPU.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+
+from tasks.config import TinyModelConfig
+from tasks.errors import BadInput
+
+MLP_RATIO = 3  # hidden units of the gated MLP per unit of width
+KEY_VALUE_HEADS = 1  # shared by all query heads: reading the cache would be half the cost of a sampled token
+
+
+def device() -> torch.device:
+    """Where this process computes."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrainedModel, Any]:
+    """Model in eval mode and tokenizer from a folder or a hub id.
+
+    Raises BadInput when there is no such checkpoint, it has no safetensors weights, or no end-of-text token.
+    """
+    known: dict[str, Any] = {"revision": revision} if revision else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **known)
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            dtype=torch.float32 if device().type == "cpu" else torch.bfloat16,
+            **known,
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"model {str(source)!r}",
+            f"cannot be loaded: {reason}",
+            "a folder or hub id with safetensors weights",
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise BadInput(f"model {str(source)!r}", "has a tokenizer without an end-of-text token")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to(device()).eval(), tokenizer  # type: ignore[arg-type]
+
+
+def save_language_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
+    """Write an ordinary checkpoint; the same weights give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def tiny_language_model(shape: TinyModelConfig, tokenizer: Any, seed: int) -> PreTrainedModel:
+    """A Qwen2 of random weights with tied embeddings; the same seed gives the same weights."""
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.width,
+        intermediate_size=MLP_RATIO * shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=KEY_VALUE_HEADS,
+        max_position_embeddings=shape.context,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Qwen2ForCausalLM(config).eval()
