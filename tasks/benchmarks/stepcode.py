@@ -1,0 +1,137 @@
+"""StepCode: a benchmark made on the spot. Functions over a list of integers, described step by step.
+
+    def solve(xs):
+        \"\"\"
+        1. keep the even numbers
+        2. sum them
+        \"\"\"
+
+A problem is a combination of 1 to 8 steps; difficulty is the number of steps. Its tests are computed from its
+reference and chosen so that every wrong variant of a step, and leaving the step out, fails at least one of them; a
+combination for which no such tests are found (a sort after a sort) is no problem. Everything about a problem
+follows from its combination; a seed decides only which combinations are drawn, and in which order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from tasks.benchmarks.stepcode_combinations import combinations, digest_of
+from tasks.benchmarks.stepcode_operations import OPERATIONS
+from tasks.benchmarks.stepcode_steps import Step, steps_by_phrase
+from tasks.benchmarks.stepcode_tests import choose_tests
+from tasks.errors import BadInput
+from tasks.rows import SPLITS
+from tasks.sandbox import tests_to_json
+from tasks.sandbox.program import CallTests
+
+MOST_STEPS = 8
+ENTRY_POINT = "solve"
+INDENT = "    "
+SHARE_OF_NUMBERS = 1 / 3  # problems whose result is a number, not a list
+
+
+def generate(
+    split: str, seed: int, steps: tuple[int, int] = (1, MOST_STEPS), count: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows of `tasks.rows.PROBLEMS`, lengths drawn evenly from `steps` (both ends included); no two are the same.
+
+    A length whose combinations are used up (there are only some dozens of one step) drops out. `count` None: until
+    all have. Raises BadInput for an unknown split, an impossible range, or when fewer than `count` problems exist.
+    """
+    low, high = steps
+    if split not in SPLITS:
+        raise BadInput("split", f"{split!r} is unknown", ", ".join(SPLITS))
+    if not 1 <= low <= high <= MOST_STEPS:
+        raise BadInput("steps", f"{steps} is not a range of steps", f"1 <= low <= high <= {MOST_STEPS}")
+    made = 0
+    for row in islice(_mixed(split, seed, low, high), count):
+        made += 1
+        yield row
+    if count is not None and made < count:
+        raise BadInput("count", f"only {made} {split} problems of {low} to {high} steps exist, not {count}")
+
+
+def prompt_of(phrases: Sequence[str]) -> str:
+    """Signature and docstring; the response continues on the next line."""
+    listed = "".join(f"{INDENT}{number}. {phrase}\n" for number, phrase in enumerate(phrases, 1))
+    return f'def {ENTRY_POINT}(xs):\n{INDENT}"""\n{listed}{INDENT}"""\n'
+
+
+def response_of(blocks: Sequence[str]) -> str:
+    """The body made of one code block per step; a list is returned at the end, a number by the last block."""
+    lines = [line for block in blocks for line in block.split("\n")]
+    if not lines[-1].startswith("return "):
+        lines.append("return xs")
+    return "".join(f"{INDENT}{line}\n" for line in lines)
+
+
+def steps_of(prompt: str) -> tuple[Step, ...]:
+    """The steps a StepCode prompt lists. Raises BadInput when it is not a StepCode prompt."""
+    phrases = [line.split(". ", 1)[-1] for line in prompt.split("\n")[2:-2]]
+    try:
+        return tuple(steps_by_phrase()[phrase] for phrase in phrases)
+    except KeyError as error:
+        raise BadInput("prompt", f"{error.args[0]!r} is not a StepCode step") from error
+
+
+def wrong_line_rates(seed: int, wrong_line_rate: tuple[float, float]) -> dict[str, float]:
+    """Each operation's own rate: evenly spaced over the range, dealt out by `seed`; the mean is the middle."""
+    low, high = wrong_line_rate
+    names = [operation.name for operation in OPERATIONS]
+    random.Random(f"stepcode/wrong/{seed}").shuffle(names)
+    return {name: low + (high - low) * rank / (len(names) - 1) for rank, name in enumerate(names)}
+
+
+def demonstrations(
+    problems: Iterable[Mapping[str, Any]], seed: int, wrong_line_rate: tuple[float, float] = (0.1, 0.65)
+) -> Iterator[dict[str, str]]:
+    """Rows of `tasks.rows.DEMONSTRATIONS`: one response per problem, imperfect on purpose.
+
+    Each step's code is, at its operation's own rate, one of the wrong variants of that step, so that a model that
+    imitates them fails line by line in a controlled way.
+    """
+    rates = wrong_line_rates(seed, wrong_line_rate)
+    for problem in problems:
+        rng = random.Random(f"stepcode/demonstration/{seed}/{problem['problem_id']}")
+        blocks = [
+            rng.choice(step.wrong) if rng.random() < rates[step.operation] else step.right
+            for step in steps_of(problem["prompt"])
+        ]
+        yield {"problem_id": problem["problem_id"], "text": response_of(blocks)}
+
+
+def _mixed(split: str, seed: int, low: int, high: int) -> Iterator[dict[str, Any]]:
+    rng = random.Random(f"stepcode/{split}/{seed}")
+    kinds = [(length, reduces) for length in range(low, high + 1) for reduces in (False, True)]
+    streams = {kind: _problems(split, *kind, seed) for kind in kinds}
+    while streams:
+        weights = [SHARE_OF_NUMBERS if reduces else 1 - SHARE_OF_NUMBERS for _, reduces in streams]
+        kind = rng.choices(list(streams), weights)[0]
+        row = next(streams[kind], None)
+        if row is None:
+            del streams[kind]
+        else:
+            yield row
+
+
+def _problems(split: str, length: int, reduces: bool, seed: int) -> Iterator[dict[str, Any]]:
+    for combination in combinations(split, length, reduces, seed):
+        phrases = [step.phrase for step in combination]
+        digest = digest_of(phrases)
+        cases = choose_tests(combination, random.Random(int.from_bytes(digest, "big")))
+        if cases is not None:
+            yield {
+                "problem_id": f"stepcode/{length}/{digest.hex()}",
+                "prompt": prompt_of(phrases),
+                "entry_point": ENTRY_POINT,
+                "tests": tests_to_json(CallTests(ENTRY_POINT, cases)),
+                "reference": response_of([step.right for step in combination]),
+                "difficulty": length,
+                "split": split,
+                "source": "stepcode",
+                "licence": "CC0-1.0",
+            }

@@ -1,0 +1,76 @@
+"""Which step combinations exist, in which order a seed walks them, and to which split each belongs.
+
+All combinations of n steps are numbered; a seeded permutation of the numbers gives an endless-looking stream
+that never repeats a combination and holds nothing in memory. The split is a hash of the combination itself, so that
+no seed and no length of stream can bring a combination into two splits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from tasks.benchmarks.stepcode_steps import Step, steps
+
+VALIDATION_PERCENT = 10
+TEST_PERCENT = 10
+ROUNDS = 4
+
+
+class Permutation:
+    """A seeded permutation of 0..size-1, computed entry by entry: a Feistel cipher with cycle walking."""
+
+    def __init__(self, size: int, seed: str) -> None:
+        self.size = size
+        self.half = max((size - 1).bit_length() + 1, 2) // 2
+        digest = hashlib.blake2b(seed.encode(), digest_size=8 * ROUNDS).digest()
+        self.keys = [int.from_bytes(digest[8 * r : 8 * r + 8], "little") | 1 for r in range(ROUNDS)]
+
+    def __getitem__(self, index: int) -> int:
+        if not 0 <= index < self.size:
+            raise IndexError(index)
+        value = self._encrypt(index)
+        while value >= self.size:
+            value = self._encrypt(value)
+        return value
+
+    def _encrypt(self, value: int) -> int:
+        half, mask = self.half, (1 << self.half) - 1
+        left, right = value >> half, value & mask
+        for key in self.keys:
+            mixed = ((right ^ (key >> 40)) * key) & 0xFFFFFFFFFFFFFFFF
+            left, right = right, left ^ ((mixed ^ (mixed >> 29)) >> 7 & mask)
+        return left << half | right
+
+
+def combinations(split: str, length: int, reduces: bool, seed: int) -> Iterator[tuple[Step, ...]]:
+    """Every combination of `length` steps in `split` that ends in a number (`reduces`) or a list, once each.
+
+    Only the last step may reduce the list to a number, and no operation occurs twice.
+    """
+    inner = [step for step in steps() if not step.reduces]
+    final = [step for step in steps() if step.reduces == reduces]
+    permutation = Permutation(len(inner) ** (length - 1) * len(final), f"stepcode/{seed}/{length}/{reduces}")
+    for index in range(permutation.size):
+        rest, last = divmod(permutation[index], len(final))
+        chosen = [final[last]]
+        for _ in range(length - 1):
+            rest, digit = divmod(rest, len(inner))
+            chosen.append(inner[digit])
+        if len({step.operation for step in chosen}) == length:
+            combination = tuple(reversed(chosen))
+            if split_of(digest_of([step.phrase for step in combination])) == split:
+                yield combination
+
+
+def digest_of(phrases: Sequence[str]) -> bytes:
+    """The identity of a combination: its steps in English, in order."""
+    return hashlib.blake2b("\n".join(phrases).encode(), digest_size=8).digest()
+
+
+def split_of(digest: bytes) -> str:
+    """`train`, `validation` or `test`, decided by the combination alone."""
+    percent = int.from_bytes(digest, "big") % 100
+    if percent < TEST_PERCENT:
+        return "test"
+    return "validation" if percent < TEST_PERCENT + VALIDATION_PERCENT else "train"

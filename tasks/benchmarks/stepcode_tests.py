@@ -1,0 +1,80 @@
+"""Tests for a StepCode combination, chosen so that a wrong step is found out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from tasks.benchmarks.stepcode_steps import Run, Step, Value
+from tasks.sandbox.program import Case
+
+NUMBERS = range(-12, 21)
+NEGATIVE = range(-12, 0)
+LENGTHS = range(7, 13)
+RANDOM_TESTS = 6
+EXTRA_TESTS = 8
+FAILING_TESTS = 2
+
+
+def choose_tests(combination: Sequence[Step], rng: random.Random) -> tuple[Case, ...] | None:
+    """Random lists and edge cases, and more random lists that catch what those miss; None if a fault stays uncaught.
+
+    A fault is a wrong variant of one step, or that step left out; caught means that it fails FAILING_TESTS tests.
+    """
+    inputs = [_random_list(rng) for _ in range(RANDOM_TESTS)] + _edge_cases(rng)
+    traces = [_trace(combination, xs) for xs in inputs]
+    spare = EXTRA_TESTS
+    for position, step in enumerate(combination):
+        for fault in (*step.run_wrong, _left_out):
+            missing = FAILING_TESTS - _count_caught(combination, position, fault, traces)
+            while missing > 0:
+                if not spare:
+                    return None
+                spare -= 1
+                traces.append(_trace(combination, _random_list(rng)))
+                missing -= _differs(combination, position, fault, traces[-1])
+    return tuple(Case((trace[0],), trace[-1]) for trace in traces)
+
+
+def _count_caught(combination: Sequence[Step], position: int, fault: Run, traces: list[list[Value]]) -> int:
+    """How many tests the fault fails; counting stops at FAILING_TESTS."""
+    caught = 0
+    for trace in traces:
+        caught += _differs(combination, position, fault, trace)
+        if caught == FAILING_TESTS:
+            break
+    return caught
+
+
+def _left_out(value: Value) -> Value:
+    return value
+
+
+def _trace(combination: Sequence[Step], value: Value) -> list[Value]:
+    """The value before every step, and the result."""
+    values = [value]
+    for step in combination:
+        values.append(step.run(values[-1]))
+    return values
+
+
+def _differs(combination: Sequence[Step], position: int, fault: Run, trace: list[Value]) -> bool:
+    """Whether the result changes when `fault` stands in for the step at `position`."""
+    value = fault(trace[position])
+    if value == trace[position + 1]:
+        return False
+    for step, right in zip(combination[position + 1 :], trace[position + 2 :], strict=True):
+        value = step.run(value)
+        if value == right:
+            return False
+    return True
+
+
+def _edge_cases(rng: random.Random) -> list[list[int]]:
+    """Empty, one number, all negative, full of duplicates."""
+    few = rng.choices(NUMBERS, k=3)
+    return [[], rng.choices(NUMBERS), rng.choices(NEGATIVE, k=6), rng.choices(few, k=9)]
+
+
+def _random_list(rng: random.Random) -> list[int]:
+    return rng.choices(NUMBERS, k=rng.choice(LENGTHS))
