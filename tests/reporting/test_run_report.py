@@ -1,0 +1,56 @@
+"""The page says which arm won and how sure that is; pictures are reproducible; text is escaped."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tasks.reporting import figures
+from tasks.reporting.page import Page, PageSection, SampleProgram, Table, write_page
+from tasks.reporting.results import ArmResult
+from tasks.reporting.run_report import conclude
+
+RL = ArmResult("rl", (0, 1), (0.2, 0.22), 0.21, 0.18, 0.24, None, 40, 50.0, 50.0)
+PSGPO = ArmResult("psgpo", (0, 1), (0.3, 0.32), 0.31, 0.27, 0.35, (0.10, 0.05, 0.15), 40, 50.0, 250.0)
+
+
+def test_conclusion_names_the_winner_and_the_interval():
+    text = conclude([RL, PSGPO])
+    assert text.startswith("psgpo has the highest pass@1, 31.0 %")
+    assert "+10.0 points [+5.0, +15.0], clear of zero" in text
+
+
+def test_conclusion_says_when_the_difference_may_be_noise():
+    unsure = dataclasses.replace(PSGPO, gain=(0.10, -0.02, 0.22))
+    assert "not clear of zero" in conclude([RL, unsure])
+
+
+def test_conclusion_reports_a_winning_baseline():
+    assert conclude([dataclasses.replace(RL, pass_at_1=0.5), PSGPO]).startswith("rl has the highest pass@1: 50.0 %")
+
+
+def test_figures_are_the_same_bytes_twice(tmp_path):
+    for name in ("a.png", "b.png"):
+        figures.arms_figure([RL, PSGPO], tmp_path / name)
+    figures.arms_figure([PSGPO, RL], tmp_path / "c.png")
+    first, second, other = (tmp_path / name for name in ("a.png", "b.png", "c.png"))
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != other.read_bytes()
+
+
+def test_page_escapes_what_models_wrote(tmp_path):
+    sample = SampleProgram("p1", "failed", "<script>alert(1)</script>")
+    table = Table(("a",), (("<b>",),))
+    page = Page("t", "s", "c", [PageSection("x", "", table, (), (sample,))], "f")
+    write_page(page, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;b&gt;" in html
+
+
+@pytest.mark.parametrize("arm", ["rl", "psgpo", "an_arm_without_a_fixed_colour"])
+def test_an_arm_keeps_its_colour(arm):
+    assert figures.colour(arm) == figures.colour(arm)
+    assert figures.colour(arm).startswith("#")
