@@ -27,6 +27,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tasks.cache import cache_folder
 from tasks.config import RunConfig
 from tasks.errors import BadInput, TryAgain
 from tasks.stages.progress import Progress
@@ -124,7 +125,7 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     Raises BadInput (exit 64) and TryAgain (exit 75); nothing is published in either case.
     """
     store = open_store(job.store)
-    cache = Path(os.environ.get("PSGPO_CACHE") or tempfile.gettempdir()) / "psgpo-cache"
+    cache = cache_folder()
     config = RestrictedConfig(job.config, stage.sections)
     inputs = _read_inputs(stage, job.inputs, cache)
     identity = {

@@ -18,10 +18,12 @@ PARENT_VARIABLE = "PSGPO_PARENT_RUN"
 class Tracker(Protocol):
     """What stages log through. Metric names come from `tasks.tracking.names`."""
 
-    run_id: str
+    @property
+    def run_id(self) -> str:
+        """Empty where nothing is tracked."""
 
     def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log values at a step; a step already logged by an earlier try is not logged again. NaN is dropped."""
+        """Log finite values at a step; a step already logged by an earlier try is not logged again."""
 
     def tag(self, tags: Mapping[str, str]) -> None: ...
 
@@ -50,7 +52,9 @@ def open_tracker(stage: str, digest: str, label: str, parameters: Mapping[str, A
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         yield NoTracker()
         return
+    from tasks.cache import cache_folder
     from tasks.tracking.mlflow_runs import open_run
 
-    with open_run(stage, digest, label, parameters, os.environ.get(PARENT_VARIABLE, "")) as tracker:
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    with open_run(stage, digest, label, parameters, parent, cache_folder()) as tracker:
         yield tracker
