@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,15 +81,34 @@ def content_hash(files: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Upload a folder, then its manifest. When another writer was first, its manifest is returned instead."""
+    """Upload a folder, then its manifest. When another writer was first, its manifest is returned instead.
+
+    Both writers upload to the same names. That is harmless as long as the stage is deterministic; should the two differ
+    and the files no longer match the manifest, the artifact is removed rather than left damaged (RuntimeError).
+    """
     files = list_files(folder)
     if not files:
         raise BadInput(f"artifact {key}", "has no files")
     whole = {"format": FORMAT, **manifest, "files": files, "content": content_hash(files)}
     for name in files:
         store.upload(f"{key}/{name}", folder / name)
-    store.put_if_absent(f"{key}/{MANIFEST}", json.dumps(whole, indent=1, sort_keys=True).encode())
-    return read_manifest(store, key)
+    if store.put_if_absent(f"{key}/{MANIFEST}", json.dumps(whole, indent=1, sort_keys=True).encode()):
+        return whole
+    theirs = read_manifest(store, key)
+    if theirs["content"] != whole["content"]:
+        _keep_only_whole(store, key)
+    return theirs
+
+
+def _keep_only_whole(store: Store, key: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="psgpo-compare-") as scratch:
+        try:
+            fetch(store, key, Path(scratch))
+        except BadInput as damage:
+            discard(store, key)
+            raise RuntimeError(
+                f"two jobs wrote {store.uri}/{key} with different content; it is removed"
+            ) from damage
 
 
 def read_manifest(store: Store, key: str) -> dict[str, Any]:

@@ -6,10 +6,12 @@ same work finds them and different work cannot.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.errors import BadInput
 from tasks.store.artifacts import MANIFEST, Artifact, discard, fetch, publish
 from tasks.store.stores import Store
 
@@ -40,9 +42,13 @@ class Checkpoints:
         return self._fetch(number).path
 
     def latest(self) -> tuple[int, Path] | None:
-        """Newest complete checkpoint, or None."""
-        numbers = self.numbers()
-        return (numbers[-1], self.load(numbers[-1])) if numbers else None
+        """Newest whole checkpoint, or None. One that is damaged is passed over: an older one serves as well."""
+        for number in reversed(self.numbers()):
+            try:
+                return number, self.load(number)
+            except BadInput as damage:
+                print(f"checkpoint {number} is passed over: {damage}", file=sys.stderr)
+        return None
 
     def clear(self) -> None:
         """Remove all of them: the stage is finished."""

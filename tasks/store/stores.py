@@ -49,7 +49,7 @@ def open_store(uri: str) -> Store:
 
         return LocalStore(Path(rest))
     if scheme == "s3" and rest:
-        from tasks.store.s3 import S3Store
+        from tasks.store.s3 import open_s3
 
-        return S3Store(uri)
+        return open_s3(uri)
     raise BadInput(f"store {uri!r}", "is not a store address", "file:///absolute/path or s3://bucket/prefix")

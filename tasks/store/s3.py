@@ -1,0 +1,149 @@
+"""A store in a bucket of any S3-compatible server: `s3://bucket/prefix`.
+
+Server, region and credentials come from boto3's usual places (`AWS_ENDPOINT_URL_S3`, `AWS_ACCESS_KEY_ID`, ...). Artifacts
+are complete or absent only if the server honours `If-None-Match: *`; some ignore it silently, so opening a store proves
+it and refuses such a server.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tasks.errors import BadInput
+
+PROBE_KEY = "_probe/if-none-match"
+CONFLICT_TRIES = 5
+_PART_BYTES = 64 << 20
+_TRANSFER = TransferConfig(
+    multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4
+)
+_CLIENT = Config(
+    # since boto3 1.36 every put carries a checksum that many servers reject
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+    s3={"addressing_style": "path"},
+    retries={"mode": "standard", "max_attempts": 6},
+    connect_timeout=5,
+    read_timeout=60,
+)
+
+
+class S3Store:
+    """`tasks.store.stores.Store` on a bucket and prefix."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self.bucket, _, self.prefix = self.uri.removeprefix("s3://").partition("/")
+        session = boto3.Session()
+        try:
+            self.client = session.client("s3", config=_CLIENT, region_name=session.region_name or "us-east-1")
+            self._probe()
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise BadInput(
+                f"store {self.uri}",
+                f"cannot be written: {_reason(error)}",
+                "a bucket you may write to, with AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ) from None
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        for attempt in range(CONFLICT_TRIES):
+            try:
+                self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
+                return True
+            except ClientError as error:
+                if _status(error) == 412:
+                    return False
+                if _status(error) != 409 or attempt == CONFLICT_TRIES - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)  # another writer is at it: one of us will find the key there
+        raise AssertionError("unreachable")
+
+    def upload(self, key: str, path: Path) -> None:
+        self.client.upload_file(str(path), self.bucket, self._key(key), Config=_TRANSFER)
+
+    def download(self, key: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.client.download_file(self.bucket, self._key(key), str(path), Config=_TRANSFER)
+        except ClientError as error:
+            raise _missing(error, key) from None
+
+    def read(self, key: str) -> bytes:
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
+        except ClientError as error:
+            raise _missing(error, key) from None
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+        except ClientError as error:
+            if _status(error) == 404:
+                return False
+            raise
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self._key(prefix) + "/"
+        )
+        cut = len(self._key("x")) - 1
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                yield entry["Key"][cut:]
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
+
+    def local_path(self, key: str) -> Path | None:
+        return None
+
+    def _key(self, key: str) -> str:
+        if ".." in key.split("/") or key.startswith("/"):
+            raise BadInput(f"store key {key!r}", "leaves the store", "a relative path without ..")
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def _probe(self) -> None:
+        """Two conditional puts of one key: the second must fail (the first does, too, from the second start on)."""
+        if self.put_if_absent(PROBE_KEY, b"") and self.put_if_absent(PROBE_KEY, b""):
+            raise BadInput(
+                f"store {self.uri}",
+                "its server ignores `If-None-Match`, so two jobs could overwrite each other's artifacts",
+                "a server with conditional writes, such as SeaweedFS from 4.17 on",
+            )
+
+
+def open_s3(uri: str) -> S3Store:
+    """One client per store and server in a process: a stage opens the store of every input."""
+    return _open(uri, os.environ.get("AWS_ENDPOINT_URL_S3", ""))
+
+
+@lru_cache(maxsize=8)
+def _open(uri: str, endpoint: str) -> S3Store:
+    return S3Store(uri)
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _missing(error: ClientError, key: str) -> Exception:
+    return FileNotFoundError(key) if _status(error) == 404 else error
+
+
+def _reason(error: Exception) -> str:
+    """Why, in words that hold no credentials: a server's messages may repeat what it was sent."""
+    if isinstance(error, ClientError):
+        return (
+            f"the server answers {_status(error)} {error.response.get('Error', {}).get('Code', '')}".rstrip()
+        )
+    return f"{type(error).__name__}: {error}"
