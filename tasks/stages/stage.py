@@ -138,6 +138,8 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     key = artifact_key(stage.kind, digest)
     if store.exists(f"{key}/_manifest.json"):
         manifest = fetch(store, key, cache).manifest
+        with open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker:
+            _note_cached(tracker, stage, f"{store.uri}/{key}", manifest)
         return _envelope(stage, f"{store.uri}/{key}", manifest, cached=True)
 
     stop = StopRequest()
@@ -173,6 +175,13 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         tracker.tag({"artifact": f"{store.uri}/{key}", "digest": digest, "content": str(manifest["content"])})
     checkpoints.clear()
     return _envelope(stage, f"{store.uri}/{key}", manifest, cached=False)
+
+
+def _note_cached(tracker: Tracker, stage: Stage, uri: str, manifest: Mapping[str, Any]) -> None:
+    """A pipeline run that finds an artifact still shows it as a child; `made_by` is the run that has the curves."""
+    if tracker.run_id != manifest["mlflow_run_id"]:
+        tracker.log({f"{stage.name}/{name}": value for name, value in manifest["metrics"].items()})
+        tracker.tag({"artifact": uri, "cached": "true", "made_by": str(manifest["mlflow_run_id"])})
 
 
 def _read_inputs(

@@ -109,7 +109,7 @@ def test_large_files_go_in_parts(s3: str, tmp_path: Path) -> None:
     store = open_store(s3)
     assert isinstance(store, S3Store)
     store.upload("large", tmp_path / "large")
-    etag = store.client.head_object(Bucket=store.bucket, Key="some/prefix/large")["ETag"]
+    etag = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/large")["ETag"]
     assert etag.endswith('-2"')
     store.download("large", tmp_path / "copy")
     assert (tmp_path / "copy").stat().st_size == 70 * MEGABYTE
