@@ -17,17 +17,23 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from tasks.benchmarks.benchmark import Protocol
+from tasks.benchmarks.importers import load_problems
 from tasks.benchmarks.stepcode_combinations import combinations, digest_of
 from tasks.benchmarks.stepcode_operations import OPERATIONS
 from tasks.benchmarks.stepcode_steps import Step, steps_by_phrase
 from tasks.benchmarks.stepcode_tests import choose_tests
 from tasks.errors import BadInput
+from tasks.problems import Problem
 from tasks.rows import SPLITS
 from tasks.sandbox import tests_to_json
-from tasks.sandbox.program import CallTests
+from tasks.sandbox.program import CallTests, Program, Tests
 
+NAME = "stepcode"
+PROTOCOLS = {"base": Protocol("base")}
 MOST_STEPS = 8
 ENTRY_POINT = "solve"
 INDENT = "    "
@@ -102,6 +108,24 @@ def demonstrations(
             for step in steps_of(problem["prompt"])
         ]
         yield {"problem_id": problem["problem_id"], "text": response_of(blocks)}
+
+
+def problems(path: Path) -> Iterator[Problem]:
+    """Problems of a file (`docs/problems.md`), StepCode's or any other whose prompt the response continues."""
+    return (Problem(**row) for row in load_problems(path))
+
+
+def prompt(problem: Problem, protocol: Protocol) -> str:
+    return problem.prompt
+
+
+def program(problem: Problem, response: str, protocol: Protocol) -> Program:
+    code = protocol.code(response, problem.entry_point)
+    return Program(code, tests(problem)) if protocol.extraction == "whole" else problem.program(code)
+
+
+def tests(problem: Problem) -> Tests:
+    return problem.decoded_tests
 
 
 def _mixed(split: str, seed: int, low: int, high: int) -> Iterator[dict[str, Any]]:
