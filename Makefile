@@ -1,0 +1,53 @@
+# `make help` lists the targets. Everything is installed into .venv; state of the local stack lives in .state/.
+PYTHON ?= python3.11
+PROFILE ?= demo
+UV_VERSION := 0.13.8
+RUN := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test lint bench lock
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+setup: $(INSTALLED) ## virtual environment .venv with the pinned packages
+
+# uv does not read pip's configuration: where pip finds wheels locally, uv looks there too. Elsewhere torch comes as its
+# CPU build (gigabytes less); a GPU host says UV_TORCH_BACKEND=auto make setup.
+UV = links="$${PIP_FIND_LINKS:-$$($(RUN) -m pip config get global.find-links 2>/dev/null)}"; \
+  if [ -n "$$links" ]; then export UV_FIND_LINKS="$$links"; else export UV_TORCH_BACKEND="$${UV_TORCH_BACKEND:-cpu}"; fi; \
+  .venv/bin/uv pip
+
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 is needed, and '$(PYTHON)' is not one. Debian: apt-get install python3.11 python3.11-venv;"; \
+	  echo "elsewhere name it: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@$(RUN) -m pip install --quiet uv==$(UV_VERSION)
+	@$(UV) install --python $(RUN) --compile-bytecode -r requirements.txt
+	@touch $@
+
+demo: setup ## train all arms from Airflow and print the table (PROFILE=smoke: minutes, numbers mean nothing)
+	@$(RUN) -m infra.local demo --profile $(PROFILE)
+
+up: setup ## start Airflow and MLflow in the background
+	@$(RUN) -m infra.local up
+
+down: ## stop them; state stays in .state/
+	@if [ -x $(RUN) ]; then $(RUN) -m infra.local down; fi
+
+test: setup ## the whole test suite
+	@$(RUN) -m pytest
+
+lint: setup ## ruff and mypy
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+
+bench: setup ## all measurements of bench/, one JSON line each
+	@$(RUN) -m bench
+
+# Pins that still fit are kept, torch apart: its CPU build must be found again, or its CUDA packages would be pinned.
+lock: setup ## compile requirements.in to requirements.txt
+	@grep -v '^torch==' requirements.txt > .venv/requirements.lock
+	@$(UV) compile --quiet --no-header --no-annotate --python $(RUN) requirements.in --output-file .venv/requirements.lock
+	@sed 's/+cpu$$//' .venv/requirements.lock > requirements.txt

@@ -1,0 +1,94 @@
+"""Airflow's REST interface, as much of it as the demo needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+
+class AirflowError(RuntimeError):
+    """Airflow answered a call with an error; the message is Airflow's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class AirflowApi:
+    """One logged-in user. Every call raises AirflowError when refused and OSError when nothing answers."""
+
+    def __init__(self, uri: str, user: str, password: str) -> None:
+        self.uri, self._headers = uri, {"Content-Type": "application/json"}
+        token = self._call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
+        self._headers["Authorization"] = f"Bearer {token}"
+
+    def ensure_pool(self, name: str, slots: int, description: str) -> None:
+        """Create the pool, or set its size."""
+        pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        try:
+            self._call("POST", "/api/v2/pools", pool)
+        except AirflowError as error:
+            if error.status != 409:
+                raise
+            self._call("PATCH", f"/api/v2/pools/{quote(name)}", pool)
+
+    def has_dag(self, dag_id: str) -> bool:
+        try:
+            self._call("GET", f"/api/v2/dags/{dag_id}")
+        except AirflowError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def import_errors(self) -> list[str]:
+        """Why DAG files could not be read."""
+        answer = self._call("GET", "/api/v2/importErrors")
+        return [f"{error['filename']}: {error['stack_trace']}" for error in answer["import_errors"]]
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
+        body = {"dag_run_id": run_id, "conf": conf, "logical_date": None}
+        self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        return self._call("GET", _run_path(dag_id, run_id))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        return self._call("GET", f"{_run_path(dag_id, run_id)}/taskInstances?limit=1000")["task_instances"]
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        """A task's return value."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/return_value"
+        return self._call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
+
+    def log_lines(self, dag_id: str, run_id: str, instance: Mapping[str, Any]) -> list[str]:
+        """The messages of a task instance's current try, oldest first."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(instance['task_id'])}/logs/{instance['try_number']}"
+        answer = self._call("GET", f"{path}?map_index={instance['map_index']}&full_content=true")
+        return [line if isinstance(line, str) else str(line.get("event", "")) for line in answer["content"]]
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {**self._headers, "Accept": "application/json"}
+        request = Request(self.uri + path, data, headers, method=method)  # noqa: S310 - the stack's own address
+        try:
+            with urlopen(request, timeout=30) as answer:  # noqa: S310
+                return json.loads(answer.read() or b"{}")
+        except HTTPError as error:
+            raise AirflowError(error.code, _message(error)) from None
+
+
+def _message(error: HTTPError) -> str:
+    text = error.read().decode(errors="replace")
+    try:
+        return f"{error.code}: {json.loads(text)['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return f"{error.code}: {text[:300]}"
+
+
+def _run_path(dag_id: str, run_id: str) -> str:
+    return f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
