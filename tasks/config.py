@@ -39,7 +39,7 @@ class Section(BaseModel):
 class TinyModelConfig(Section):
     """The embedded default's base model: Qwen2 architecture, random weights, own tokenizer."""
 
-    vocabulary: int = Field(512, ge=300, le=8192, description="entries of the byte-pair tokenizer")
+    vocabulary: int = Field(768, ge=300, le=8192, description="entries of the byte-pair tokenizer")
     layers: Positive = 2
     width: int = Field(128, ge=16, description="hidden size; a multiple of heads")
     heads: Positive = 4
@@ -113,6 +113,9 @@ class PPOConfig(Section):
     kl_coefficient: NonNegative = Field(
         0.03, description="beta: weight of the per-token KL to the SFT policy"
     )
+    kl_target: NonNegative = Field(
+        0.0, description="nats per response that an adaptive beta steers at; 0: beta stays fixed"
+    )
     clip: Rate = Field(0.2, description="ratio clip")
     value_clip: Rate = 0.2
     value_coefficient: NonNegative = 1.0
@@ -121,6 +124,9 @@ class PPOConfig(Section):
     max_gradient_norm: Rate = 1.0
     temperature: Temperature = 1.0
     max_new_tokens: Positive = 192
+    tokens_per_micro_batch: Positive = Field(
+        4096, description="prompt and response tokens, padding included, in one forward pass: bounds memory"
+    )
     difficulty_min: int = Field(5, ge=0, description="easiest training problems of the arms")
     difficulty_max: int = Field(7, ge=0, description="hardest training problems of the arms")
     checkpoint_every: Positive = Field(10, description="steps between resumable checkpoints")

@@ -5,6 +5,7 @@ Safetensors only, no code from checkpoints. float32 on a CPU, bfloat16 on a GPU.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ KEY_VALUE_HEADS = 1  # shared by all query heads: reading the cache would be hal
 def device() -> torch.device:
     """Where this process computes."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def limit_threads() -> None:
+    """One thread per process unless `OMP_NUM_THREADS` says otherwise: more collapse when processes share cores."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrainedModel, Any]:

@@ -1,0 +1,40 @@
+"""The base model as an artifact: a tiny one made on the spot, or a published one copied in.
+
+in: problems (the tiny tokenizer is trained on them)      out: a transformers checkpoint
+
+`model.source` is `tiny`, a folder, or a hub id. Everything after this stage treats them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasks.config import ModelConfig
+from tasks.problems import read_problems
+from tasks.stages.stage import Stage, StageContext
+
+
+def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.sampling.models import load_language_model, save_language_model, tiny_language_model
+    from tasks.sampling.tokenizer import train_tokenizer
+
+    settings: ModelConfig = context.config.model
+    if settings.source == "tiny":
+        problems = read_problems(context.input("problems").path, "train")
+        texts = (text for problem in problems for text in (problem.prompt, problem.reference or ""))
+        tokenizer = train_tokenizer(texts, settings.tiny.vocabulary, settings.tiny.context)
+        model = tiny_language_model(settings.tiny, tokenizer, settings.seed)
+    else:
+        model, tokenizer = load_language_model(settings.source, settings.revision)
+    save_language_model(model, tokenizer, context.output)
+    return {"parameters": model.num_parameters(), "vocabulary": len(tokenizer)}
+
+
+STAGE = Stage(
+    name="prepare_model",
+    kind="model",
+    version=1,
+    sections=("model",),
+    inputs={"problems": "problems"},
+    run=run,
+)

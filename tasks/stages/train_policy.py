@@ -1,0 +1,176 @@
+"""Policy optimisation: the RL baseline, or one arm with one seed (sections 3.1 and 3.3 of the paper).
+
+in: problems, sft (the policy it starts from), prm (arms that need one)
+out: policy/, checkpoints/1..N/ (baseline only), curves.json
+
+Every arm starts from the SFT policy; problems and random streams depend on `cell.seed` and the step alone, so that arms
+of one seed see the same problems and draw the same first batch. The state of a run is its checkpoint: killed anywhere
+and run again it gives the same files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.config import BaselineConfig, PPOConfig
+from tasks.errors import BadInput, TryAgain
+from tasks.problems import read_problems
+from tasks.stages.stage import Stage, StageContext
+
+if TYPE_CHECKING:
+    from tasks.method.ppo import PPO
+    from tasks.stages.training import Work
+
+
+def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.sampling.engine import Sampler
+    from tasks.sampling.models import limit_threads, load_language_model
+    from tasks.stages.sandboxes import open_sandbox
+    from tasks.stages.training import Work, make_trainer
+
+    limit_threads()
+    plan = plan_of(context)
+    problems = read_problems(context.input("problems").path, "train", plan.difficulty)
+    model, tokenizer = load_language_model(context.input("sft").path)
+    sampler = Sampler(model, tokenizer, batch_size=context.config.ppo.batch_size)
+    with open_sandbox(context.config.sandbox) as sandbox:
+        work = Work(context, plan.arm, plan.seed, problems, sampler, sandbox)
+        trained = Run(work, plan, make_trainer(work, model))
+        trained.resume()
+        trained.train()
+    trained.save_policy(context.output / "policy")
+    (context.output / "curves.json").write_text(json.dumps(trained.curves, indent=0))
+    return _summary(trained.curves)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `cell.arm` makes of the configuration. `keep`: after which steps the policy is kept, in order."""
+
+    arm: str
+    seed: int
+    steps: int
+    difficulty: tuple[int, int]
+    keep: tuple[int, ...]
+
+
+def plan_of(context: StageContext) -> Plan:
+    """Raises BadInput when the cell names no arm, or an arm that needs a PRM that was not given."""
+    from tasks.method.arms import ARMS
+
+    ppo: PPOConfig = context.config.ppo
+    baseline: BaselineConfig = context.config.baseline
+    arm, seed = context.config.cell.arm, context.config.cell.seed
+    if arm not in ARMS:
+        raise BadInput(f"cell.arm {arm!r}", "names no arm", ", ".join(ARMS))
+    if ARMS[arm].needs_prm and context.optional_input("prm") is None:
+        raise BadInput("--input prm", f"is missing for arm {arm}", "prm=URI of a prm artifact")
+    if ppo.temperature == 0:
+        raise BadInput("ppo.temperature", "is 0: a policy that does not explore cannot improve", "above 0")
+    if arm == "baseline":
+        count = baseline.checkpoints
+        keep = tuple(baseline.steps * number // count for number in range(1, count + 1))
+        return Plan(arm, seed, baseline.steps, (baseline.difficulty_min, baseline.difficulty_max), keep)
+    steps = ppo.long_steps if arm == "rl_long" else ppo.steps
+    return Plan(arm, seed, steps, (ppo.difficulty_min, ppo.difficulty_max), ())
+
+
+class Run:
+    """A training run: where it stands, its steps, and how it is saved and found again."""
+
+    def __init__(self, work: Work, plan: Plan, trainer: PPO) -> None:
+        self.work, self.plan, self.trainer = work, plan, trainer
+        self.context = work.context
+        self.step = 0
+        self.curves: list[dict[str, float]] = []
+
+    def train(self) -> None:
+        """All remaining steps. Raises TryAgain when SIGTERM comes, or when the sandbox fails too often."""
+        every = self.context.config.ppo.checkpoint_every
+        while self.step < self.plan.steps:
+            metrics = self._one_step()
+            if self.step % every == 0 and self.step < self.plan.steps:
+                self.save()
+            self.context.stop.check(self.save)
+            note = f"reward {metrics['train/reward']:.3f} pass {metrics['train/pass_rate']:.3f}"
+            self.context.progress(self.step, self.plan.steps, note)
+
+    def _one_step(self) -> dict[str, float]:
+        from tasks.stages.training import collect_step
+
+        settings: PPOConfig = self.context.config.ppo
+        started = time.monotonic()
+        responses, timing = collect_step(self.work, self.step, settings.batch_size)
+        blind = sum(not response.judged for response in responses) / len(responses)
+        if blind > settings.max_no_verdict:
+            raise TryAgain(f"step {self.step}: the sandbox gave no verdict for {blind:.0%} of the responses")
+        metrics, seconds = self.trainer.step(responses, self.step)
+        self.step += 1
+        self.curves.append({"step": self.step, **metrics})
+        if self.step in self.plan.keep:
+            number = self.plan.keep.index(self.step) + 1
+            self.save_policy(self.context.output / "checkpoints" / str(number))
+        taken = time.monotonic() - started
+        tokens = sum(len(response.tokens) for response in responses)
+        seconds |= {"time/generate": timing.generate, "time/sandbox_wait": timing.wait, "time/step": taken}
+        seconds["time/tokens_per_second"] = tokens / taken
+        self.context.tracker.log(metrics | seconds, self.step)
+        return metrics
+
+    def save_policy(self, folder: Path) -> None:
+        """The policy as it is now, as an ordinary checkpoint."""
+        from tasks.sampling.models import save_language_model
+
+        save_language_model(self.work.sampler.model, self.work.sampler.tokenizer, folder)
+
+    def save(self) -> None:
+        """Publish a resumable checkpoint: both engines, the curves, the policies kept so far."""
+        state = {"curves": self.curves, "kl_coefficient": self.trainer.kl_coefficient}
+
+        def write(folder: Path) -> None:
+            self.trainer.policy.save(folder / "policy")
+            self.trainer.critic.save(folder / "critic")
+            (folder / "state.json").write_text(json.dumps(state))
+            _copy(self.context.output / "checkpoints", folder / "kept")
+
+        self.context.checkpoints.save(self.step, write)
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        latest = self.context.checkpoints.latest()
+        if latest is None:
+            return
+        self.step, folder = latest
+        self.trainer.policy.load(folder / "policy")
+        self.trainer.critic.load(folder / "critic")
+        state = json.loads((folder / "state.json").read_text())
+        self.curves, self.trainer.kl_coefficient = state["curves"], state["kl_coefficient"]
+        _copy(folder / "kept", self.context.output / "checkpoints")
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+
+
+def _summary(curves: list[dict[str, Any]]) -> dict[str, float]:
+    """Means over the last quarter of the run: one step alone is noise."""
+    last = curves[-max(1, len(curves) // 4) :]
+    names = ("train/reward", "train/pass_rate", "train/kl", "train/response_tokens", "train/lines")
+    return {name.removeprefix("train/"): sum(row[name] for row in last) / len(last) for name in names}
+
+
+STAGE = Stage(
+    name="train_policy",
+    kind="policy",
+    version=1,
+    sections=("ppo", "baseline", "reward", "value_init", "sandbox", "cell"),
+    inputs={"problems": "problems", "sft": "model", "prm?": "prm"},
+    run=run,
+)
