@@ -80,6 +80,11 @@ def content_hash(files: Mapping[str, Mapping[str, Any]]) -> str:
     return digest_of({name: entry["sha256"] for name, entry in files.items()})
 
 
+def seal_of(manifest: Mapping[str, Any]) -> str:
+    """sha256 over everything else in a manifest: an altered figure or address is found, too."""
+    return digest_of({name: value for name, value in manifest.items() if name != "seal"})
+
+
 def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Upload a folder, then its manifest. When another writer was first, its manifest is returned instead.
 
@@ -90,9 +95,10 @@ def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -
     if not files:
         raise BadInput(f"artifact {key}", "has no files")
     whole = {"format": FORMAT, **manifest, "files": files, "content": content_hash(files)}
+    whole["seal"] = seal_of(whole)
     for name in files:
         store.upload(f"{key}/{name}", folder / name)
-    if store.put_if_absent(f"{key}/{MANIFEST}", json.dumps(whole, indent=1, sort_keys=True).encode()):
+    if store.put_if_absent(f"{key}/{MANIFEST}", _render(whole)):
         return whole
     theirs = read_manifest(store, key)
     if theirs["content"] != whole["content"]:
@@ -113,15 +119,22 @@ def _keep_only_whole(store: Store, key: str) -> None:
 
 def read_manifest(store: Store, key: str) -> dict[str, Any]:
     """The manifest at `key`; FileNotFoundError when absent, BadInput when damaged or of another format."""
+    where, data = f"{store.uri}/{key}/{MANIFEST}", store.read(f"{key}/{MANIFEST}")
     try:
-        manifest = json.loads(store.read(f"{key}/{MANIFEST}"))
+        manifest = json.loads(data)
         if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
             raise ValueError("not a mapping with `files`")
     except ValueError as error:
-        raise BadInput(f"{store.uri}/{key}/{MANIFEST}", f"is damaged: {error}") from error
+        raise BadInput(where, f"is damaged: {error}") from error
     if manifest.get("format") != FORMAT:
-        raise BadInput(f"{store.uri}/{key}/{MANIFEST}", f"has format {manifest.get('format')!r}", str(FORMAT))
+        raise BadInput(where, f"has format {manifest.get('format')!r}", str(FORMAT))
+    if manifest.get("seal") != seal_of(manifest) or data != _render(manifest):
+        raise BadInput(where, "is damaged: it does not match its seal")
     return manifest
+
+
+def _render(manifest: Mapping[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=1, sort_keys=True).encode()
 
 
 def fetch(store: Store, key: str, cache: Path) -> Artifact:
@@ -149,13 +162,16 @@ def fetch(store: Store, key: str, cache: Path) -> Artifact:
 
 def fetch_uri(uri: str, cache: Path) -> Artifact:
     """`fetch` for a full artifact address, `<store>/<kind>/<dd>/<digest>`."""
-    root, kind, short, digest = _split(uri)
-    return fetch(open_store(root), f"{kind}/{short}/{digest}", cache)
+    root, key = split_address(uri)
+    return fetch(open_store(root), key, cache)
 
 
-def store_of(uri: str) -> str:
-    """The store address an artifact address lies in."""
-    return _split(uri)[0]
+def split_address(uri: str) -> tuple[str, str]:
+    """Store address and key of an artifact address; raises BadInput when it is none."""
+    parts = uri.rstrip("/").rsplit("/", 3)
+    if len(parts) != 4 or not parts[3].startswith(parts[2]) or len(parts[3]) != 64 or "://" not in parts[0]:
+        raise BadInput(f"artifact {uri!r}", "is not an artifact address", "STORE/KIND/DD/DIGEST")
+    return parts[0], "/".join(parts[1:])
 
 
 def discard(store: Store, key: str) -> None:
@@ -165,13 +181,6 @@ def discard(store: Store, key: str) -> None:
         store.delete(name)
     if folder := store.local_path(key):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _split(uri: str) -> tuple[str, str, str, str]:
-    parts = uri.rstrip("/").rsplit("/", 3)
-    if len(parts) != 4 or not parts[3].startswith(parts[2]) or len(parts[3]) != 64 or "://" not in parts[0]:
-        raise BadInput(f"artifact {uri!r}", "is not an artifact address", "STORE/KIND/DD/DIGEST")
-    return parts[0], parts[1], parts[2], parts[3]
 
 
 def _download(store: Store, key: str, path: Path) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.store import Store, fetch, fetch_uri, publish
-from tasks.store.artifacts import MANIFEST, artifact_key, digest_of, discard, read_manifest, store_of
+from tasks.store.artifacts import (
+    MANIFEST,
+    artifact_key,
+    digest_of,
+    discard,
+    read_manifest,
+    seal_of,
+    split_address,
+)
 
 KEY = artifact_key("model", "ab" * 32)
 
@@ -35,7 +43,7 @@ def test_published_files_are_fetched_back(store: Store, folder: Path, tmp_path: 
     assert artifact.kind == "model"
     assert artifact.content == manifest["content"]
     assert (artifact.path / "weights" / "1.bin").read_bytes() == bytes(1000)
-    assert store_of(artifact.uri) == store.uri
+    assert split_address(artifact.uri) == (store.uri, KEY)
 
 
 def test_content_depends_on_names_and_bytes_only(store: Store, folder: Path) -> None:
@@ -91,9 +99,27 @@ def test_a_manifest_of_another_format_is_refused(store: Store, folder: Path, tmp
 def test_a_manifest_cannot_name_files_outside(store: Store, folder: Path, tmp_path: Path, name: str) -> None:
     manifest: dict[str, Any] = publish(store, KEY, folder, {"kind": "model"})
     manifest["files"] = {name: manifest["files"]["config.json"]}
-    overwrite(store, f"{KEY}/{MANIFEST}", json.dumps(manifest).encode(), tmp_path / "altered")
+    manifest["seal"] = seal_of(manifest)
+    overwrite(
+        store,
+        f"{KEY}/{MANIFEST}",
+        json.dumps(manifest, indent=1, sort_keys=True).encode(),
+        tmp_path / "altered",
+    )
     with pytest.raises(BadInput, match="leaves the artifact"):
         fetch(store, KEY, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("old", "new"), [('"seconds": 1.5', '"seconds": 1.6'), ("{\n", "{ \n")])
+def test_any_byte_of_a_manifest_counts(
+    store: Store, folder: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    publish(store, KEY, folder, {"kind": "model", "seconds": 1.5})
+    text = store.read(f"{KEY}/{MANIFEST}").decode()
+    assert old in text
+    overwrite(store, f"{KEY}/{MANIFEST}", text.replace(old, new, 1).encode(), tmp_path / "altered")
+    with pytest.raises(BadInput, match="does not match its seal"):
+        read_manifest(store, KEY)
 
 
 def test_links_and_empty_folders_are_not_published(store: Store, folder: Path, tmp_path: Path) -> None:
