@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from tasks.errors import BadInput
+from tasks.sampling.models import device, save_weights
 
 HEAD_FILE = "value_head.safetensors"
 MARK = "psgpo_value_model"  # in config.json: tells a value model from a plain trunk
@@ -54,8 +55,7 @@ class ValueModel(nn.Module):
 
     def save(self, folder: Path, tokenizer: Any) -> None:
         """Trunk and tokenizer as an ordinary checkpoint, the head beside it; the same weights give the same bytes."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.trunk.save_pretrained(folder)
+        save_weights(self.trunk, folder)
         tokenizer.save_pretrained(folder)
         save_file({name: t.contiguous() for name, t in self.head.state_dict().items()}, folder / HEAD_FILE)
         config = json.loads((folder / "config.json").read_text())
@@ -71,4 +71,4 @@ class ValueModel(nn.Module):
         )
         model = cls(trunk)
         model.head.load_state_dict(load_file(folder / HEAD_FILE))
-        return model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        return model.to(device()).eval()

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from tasks.config import TinyModelConfig
 from tasks.errors import BadInput
@@ -34,6 +36,7 @@ def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrai
 
     Raises BadInput when there is no such checkpoint, it has no safetensors weights, or no end-of-text token.
     """
+    transformers_logging.disable_progress_bar()
     known: dict[str, Any] = {"revision": revision} if revision else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **known)
@@ -61,9 +64,24 @@ def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrai
 
 def save_language_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
     """Write an ordinary checkpoint; the same weights give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    save_weights(model, folder)
+    model.generation_config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def save_weights(model: PreTrainedModel, folder: Path) -> None:
+    """config.json and model.safetensors as `save_pretrained` writes them, which imports DeepSpeed (seconds) to do so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        tensor.data_ptr(): name for name, tensor in reversed(model.state_dict().items())
+    }  # tied: first name
+    tensors = {
+        name: tensor.contiguous() for name, tensor in model.state_dict().items() if name in weights.values()
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.architectures = [type(model).__name__]
+    model.config.dtype = model.dtype
+    model.config.save_pretrained(folder)
 
 
 def tiny_language_model(shape: TinyModelConfig, tokenizer: Any, seed: int) -> PreTrainedModel:
