@@ -1,0 +1,147 @@
+"""The operator that runs one stage as a job, and nothing else.
+
+A job's stderr goes to the task log line by line; its result line (the envelope) is the task's XCom. Exit code 64 means
+that the input is bad: the task fails at once. Anything else that is not success is tried again, and the stage goes on
+from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from dags.links import MlflowLink, run_address, search_address
+from tasks.errors import EXIT_BAD_INPUT
+from tasks.job_process import JobProcess, Outcome
+from tasks.jobs import JobSpec, as_process, stage_arguments
+
+POOL = "jobs"
+_BACKSTOP = timedelta(minutes=5)
+
+
+class JobOperator(BaseOperator):
+    """Runs `python -m tasks STAGE` with the plan's configuration.
+
+    Reads the envelope of the task `plan`. `inputs` maps input names to envelopes of upstream tasks (one, or a list of
+    them; skipped tasks' are left out); `cell` is an entry of the plan's `cells` or `checkpoints`, and names the task in
+    the grid. `memory_mb` and `timeout` are the job's limits.
+    """
+
+    template_fields: Sequence[str] = ("inputs", "cell")
+    operator_extra_links = (MlflowLink(),)
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        stage: str,
+        timeout: timedelta,
+        memory_mb: int,
+        gpus: int = 0,
+        inputs: Mapping[str, Any] | None = None,
+        cell: Any = None,
+        **airflow: Any,
+    ) -> None:
+        # The job's own timeout comes first and says so; Airflow's is there for a runner that hangs.
+        super().__init__(pool=POOL, execution_timeout=timeout + _BACKSTOP, **airflow)
+        self.stage, self.timeout, self.memory_mb, self.gpus = stage, timeout, memory_mb, gpus
+        self.inputs, self.cell = inputs or {}, cell
+        self.plan: dict[str, Any] = {}
+        self.mlflow_link = ""
+        self._job: JobProcess | None = None
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        self.plan = context["ti"].xcom_pull(task_ids="plan")
+        self._link(
+            context, search_address(self.plan["experiment_id"], self.plan["parent_run_id"], self._label())
+        )
+        envelope = self._run(self._arguments(context), {"PSGPO_PARENT_RUN": self.plan["parent_run_id"]})
+        if envelope["mlflow_run_id"]:
+            self._link(context, run_address(self.plan["experiment_id"], envelope["mlflow_run_id"]))
+        return envelope
+
+    def on_kill(self) -> None:
+        if self._job is not None:
+            self._job.stop("the task was stopped")
+
+    def _arguments(self, context: Any) -> tuple[str, ...]:
+        settings = [
+            f"cell.{name}={self.cell[name]}"
+            for name in ("arm", "seed", "checkpoint")
+            if name in (self.cell or {})
+        ]
+        return stage_arguments(
+            config=self.plan["profile"],
+            overrides=(*self.plan["overrides"], *settings),
+            inputs={name: tuple(_artifacts(given)) for name, given in self.inputs.items()},
+            store=os.environ["PSGPO_STORE"],
+            label=self._label(),
+        )
+
+    def _label(self) -> str:
+        return f"{self.stage} {self.cell['label']}" if self.cell else self.stage
+
+    def _run(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, Any]:
+        spec = JobSpec(
+            self.stage, arguments, self.memory_mb, self.timeout.total_seconds(), self.gpus, environment
+        )
+        self._job = JobProcess(as_process(spec, os.environ))
+        self.log.info("python -m tasks %s %s", self.stage, " ".join(arguments))
+        last = [""]
+
+        def on_line(line: str) -> None:
+            last[0] = line
+            self.log.info("%s", line)
+
+        return _envelope(self._job.run(on_line), self.stage, last[0])
+
+    def _link(self, context: Any, address: str) -> None:
+        self.mlflow_link = address
+        context["ti"].xcom_push(key=MlflowLink.xcom_key, value=address)
+
+
+class PlanOperator(JobOperator):
+    """The first task: checks the trigger's conf and opens the parent run. Its envelope is every other task's `plan`."""
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        plan = self._run(self._arguments(context), {})
+        if plan["parent_run_id"]:
+            self._link(context, run_address(plan["experiment_id"], plan["parent_run_id"]))
+        return plan
+
+    def _arguments(self, context: Any) -> tuple[str, ...]:
+        """The form, and whatever else the trigger's conf holds: unknown keys are for the plan to refuse."""
+        conf = {**context["params"], **(context["dag_run"].conf or {})}
+        return (
+            "--run-id",
+            context["run_id"],
+            "--store",
+            os.environ["PSGPO_STORE"],
+            "--conf",
+            json.dumps(conf),
+        )
+
+
+def _envelope(outcome: Outcome, stage: str, last_line: str) -> dict[str, Any]:
+    if outcome.code == EXIT_BAD_INPUT:
+        raise AirflowFailException(f"{stage}: {last_line.removeprefix('error: ')}")
+    if outcome.stopped or outcome.code:
+        raise AirflowException(f"{stage}: {outcome.stopped or f'exit code {outcome.code}: {last_line}'}")
+    if outcome.envelope is None:
+        raise AirflowException(f"{stage}: ended with code 0 but without a result line")
+    return outcome.envelope
+
+
+def _artifacts(given: Any) -> Iterator[str]:
+    """Artifact addresses of one envelope or of (lists of) several; what skipped tasks left is None."""
+    if isinstance(given, Mapping):
+        yield str(given["artifact"])
+    elif isinstance(given, Iterable):
+        for one in given:
+            yield from _artifacts(one)

@@ -1,0 +1,64 @@
+"""Airflow parameters generated from the trigger form (`tasks/form.py`): flat, in sections, all optional."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+
+from tasks.config import profile_names
+from tasks.form import OVERRIDES, PROFILE, Field, form_fields
+
+DEFAULT_PROFILE = "demo"
+_PROFILE_SECTION = "What to train"
+_AS_PROFILE = "as the profile says"
+
+
+def train_params() -> dict[str, Param]:
+    """The form of `psgpo_train`. With nothing filled in, a run of the profile `demo`."""
+    return {
+        PROFILE: _profile_param(),
+        **{field.name: _param(field) for field in form_fields()},
+        OVERRIDES: _overrides_param(),
+    }
+
+
+def _profile_param() -> Param:
+    return Param(
+        DEFAULT_PROFILE,
+        type="string",
+        title="Profile",
+        section=_PROFILE_SECTION,
+        enum=list(profile_names()),
+        description="A checked-in set of settings. Every other field overrides one of them; left empty, it changes nothing.",
+    )
+
+
+def _param(field: Field) -> Param:
+    """Choices become a drop-down, lists of choices chips, the rest text or numbers with their bounds."""
+    schema: dict[str, Any] = dict(field.schema)
+    about = {"title": field.title, "section": field.section, "description_md": field.description}
+    if "enum" in schema:
+        choices = ["", *schema["enum"]]
+        return Param("", type="string", enum=choices, values_display={"": _AS_PROFILE}, **about)
+    if schema["type"] == "array":
+        items = schema["items"]
+        return Param(
+            None,
+            type=["null", "array"],
+            examples=list(items.get("enum", [items.get("const")])),
+            items=items,
+            **about,
+        )
+    return Param(None, **{**schema, "type": ["null", schema["type"]]}, **about)
+
+
+def _overrides_param() -> Param:
+    return Param(
+        None,
+        type=["null", "string"],
+        format="multiline",
+        title="Any other setting",
+        section="Budget",
+        description_md="One `key=value` per line, for example `ppo.clip=0.1`. All keys: docs/configuration.md.",
+    )

@@ -1,0 +1,166 @@
+"""
+### Train with process supervision (PSGPO)
+
+One run is the whole method: it fine-tunes a model, trains it with plain RL, learns from that run's checkpoints which
+lines of a program lead astray, and trains again with this knowledge; every arm from the same start, over several seeds.
+
+```
+plan -> prepare problems -> validate -> prepare model -> SFT -+
+  +-----------------------------------------------------------+
+  +-> evaluate SFT ----------------------------------------------+
+  +-> arms without PRM: train -> evaluate -----------------------+-> report -> promote
+  +-> baseline -> each checkpoint: sample -> label -> validate   |
+        -> fit PRM -> arms with PRM: train -> evaluate ----------+
+```
+
+**In**: the trigger form. Every field left empty keeps the profile's value. **Out**: in the store, problems, models,
+labels, PRM, one policy and one score per arm and seed, and the report; in MLflow, a parent run with one child per task
+and cell.
+
+**Cost**: profile `smoke` takes minutes, `demo` about ten minutes on two cores without GPU. What was computed before with
+the same settings is not computed again.
+
+**If it fails**
+
+* The first task refuses wrong settings and names them; trigger again with the right ones.
+* `prepare_problems` or a `validate_...` task failed: the log names the rows. Mend the file, trigger again.
+* A task was killed, ran out of memory or lost its machine: clear it. It goes on from its last checkpoint.
+* `no_verdict` in a log: the sandbox, not the model, is ill; see docs/sandbox.md.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import TriggerRule, dag, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.jobs import JobOperator, PlanOperator
+from dags.params import train_params
+
+SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
+SMALL, LARGE = 4_000, 16_000  # MB
+
+# The chain to the PRM is the longest; cells that can wait must not take its place.
+CHAIN, CELL = 10, 1
+DEFAULTS = {
+    "owner": "psgpo",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "priority_weight": CHAIN,
+    "weight_rule": "absolute",
+    "execution_timeout": timedelta(minutes=5),
+}
+
+
+@dag(
+    dag_display_name="PSGPO: train",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    params=train_params(),
+    tags=["psgpo", "training"],
+    default_args=DEFAULTS,
+)
+def psgpo_train() -> None:
+    plan = PlanOperator(task_id="plan", stage="plan", timeout=SHORT, memory_mb=SMALL).output
+
+    def job(
+        task_id: str, stage: str = "", timeout: timedelta = LONG, memory_mb: int = LARGE, **more: Any
+    ) -> Any:
+        return JobOperator(
+            task_id=task_id, stage=stage or task_id, timeout=timeout, memory_mb=memory_mb, **more
+        )
+
+    def cell_job(task_id: str, cell: Any, **more: Any) -> Any:
+        """A job of a mapped group; the grid shows the cell's name."""
+        return job(task_id, cell=cell, map_index_template="{{ task.cell.label }}", gpus=1, **more)
+
+    problems = job("prepare_problems", timeout=SHORT, memory_mb=SMALL).output
+    plan >> problems.operator
+    valid = job("validate_problems", "validate", SHORT, SMALL, inputs={"subject": problems})
+    model = job("prepare_model", timeout=SHORT, inputs={"problems": problems})
+    valid >> model
+    sft = job("sft", gpus=1, inputs={"problems": problems, "model": model.output}).output
+    start = {"problems": problems, "sft": sft}
+
+    # Arms without a PRM run beside the long chain that makes one.
+    @task_group
+    def arms(cell: Any) -> Any:
+        policy = cell_job("train_policy", cell, inputs=start, priority_weight=CELL).output
+        about = {"problems": problems, "policy": policy}
+        return policy, cell_job("evaluate", cell, inputs=about, priority_weight=CELL).output
+
+    policies, scores = arms.expand(cell=cells_without_prm(plan))
+    sft_score = job(
+        "evaluate_sft",
+        "evaluate",
+        cell={"arm": "sft", "label": "sft"},
+        gpus=1,
+        inputs={"problems": problems, "policy": sft},
+        priority_weight=CELL,
+    )
+
+    listed = checkpoints(plan)
+    baseline_cell = {"arm": "baseline", "label": "baseline"}
+    baseline = job("baseline", "train_policy", cell=baseline_cell, gpus=1, inputs=start)
+    listed >> baseline
+
+    @task_group
+    def supervision(cell: Any) -> Any:
+        from_checkpoint = {"problems": problems, "policy": baseline.output}
+        responses = cell_job("sample_responses", cell, inputs=from_checkpoint).output
+        about = {**from_checkpoint, "responses": responses, "sft": sft}
+        labels = cell_job("label_prefixes", cell, inputs=about).output
+        gate = cell_job("validate_labels", cell, stage="validate", timeout=SHORT, inputs={"subject": labels})
+        return responses, labels, gate
+
+    responses, labels, gate = supervision.expand(cell=listed)
+    evidence = {"problems": problems, "labels": labels, "sft": sft, "policy": baseline.output}
+    prm = job("fit_prm", gpus=1, inputs=evidence).output
+    gate >> prm.operator
+
+    @task_group
+    def prm_arms(cell: Any) -> Any:
+        policy = cell_job("train_policy", cell, inputs={**start, "prm": prm}, priority_weight=CELL).output
+        about = {"problems": problems, "policy": policy}
+        return policy, cell_job("evaluate", cell, inputs=about, priority_weight=CELL).output
+
+    prm_policies, prm_scores = prm_arms.expand(cell=cells_with_prm(plan))
+    job(
+        "report",
+        timeout=SHORT,
+        memory_mb=SMALL,
+        trigger_rule=TriggerRule.NONE_FAILED,
+        inputs={
+            "scores": [sft_score.output, scores, prm_scores],
+            "policies": [baseline.output, policies, prm_policies],
+            "responses": responses,
+            "labels": labels,
+            "prm": prm,
+            "sft": sft,
+        },
+    )
+
+
+@task
+def cells_without_prm(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [cell for cell in plan["cells"] if not cell["needs_prm"]]
+
+
+@task
+def cells_with_prm(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [cell for cell in plan["cells"] if cell["needs_prm"]]
+
+
+@task
+def checkpoints(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Skipped, and the whole way to the PRM with it, when no arm needs a PRM."""
+    if not plan["checkpoints"]:
+        raise AirflowSkipException("no arm needs a PRM")
+    return plan["checkpoints"]
+
+
+psgpo_train()

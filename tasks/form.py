@@ -1,0 +1,139 @@
+"""The trigger form: the settings people change, as flat fields; everything else goes through the field `overrides`.
+
+`dags/params.py` turns the fields into Airflow's parameters, `tasks/plan.py` turns a filled form back into overrides of
+the profile. A field that is empty leaves the profile's value. Types, bounds, choices and descriptions come from
+`tasks/config.py`; only the selection, the order and the titles are decided here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.config import RunConfig, load_config, profile_names
+from tasks.errors import BadInput
+
+PROFILE, OVERRIDES = "profile", "overrides"
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "What to train": {
+        "model.source": "Base model",
+        "model.revision": "Revision of the base model",
+        "sft.epochs": "SFT: epochs",
+        "sft.learning_rate": "SFT: learning rate",
+    },
+    "Data": {
+        "data.source": "Problems",
+        "data.train_problems": "StepCode: training problems",
+        "data.steps_min": "StepCode: fewest steps",
+        "data.steps_max": "StepCode: most steps",
+        "data.seed": "StepCode: seed",
+    },
+    "Labels and PRM": {
+        "sample.problems": "Problems sampled per checkpoint",
+        "sample.responses_per_problem": "Responses per problem (n)",
+        "labels.completions": "Completions per probe (K)",
+        "labels.completer": "Who completes",
+        "prm.selection": "Which responses the PRM is fitted on",
+        "prm.source": "Which labels",
+        "prm.epochs": "PRM: epochs",
+        "prm.learning_rate": "PRM: learning rate",
+    },
+    "Arms and seeds": {
+        "arms.arms": "Arms",
+        "arms.n_seeds": "Seeds per arm",
+        "ppo.steps": "Policy updates",
+        "ppo.batch_size": "Responses per update",
+        "ppo.learning_rate": "Policy learning rate",
+        "ppo.kl_coefficient": "KL coefficient (beta)",
+        "ppo.difficulty_min": "Easiest training problems",
+        "ppo.difficulty_max": "Hardest training problems",
+        "reward.lambda_fail": "Dense reward weight, failing responses",
+        "reward.lambda_pass": "Dense reward weight, passing responses",
+        "value_init.method": "How the critic starts from the PRM",
+        "baseline.steps": "Baseline: policy updates",
+        "baseline.checkpoints": "Baseline: checkpoints kept",
+    },
+    "Evaluation": {
+        "evaluation.benchmarks": "Benchmarks",
+        "evaluation.problems": "Test problems",
+        "evaluation.samples": "Samples per problem",
+        "evaluation.temperature": "Temperature",
+    },
+    "Budget": {
+        "sandbox.workers": "Sandbox processes per job",
+        "sandbox.cpu_seconds": "CPU seconds per program",
+        "sandbox.memory_mb": "Memory per program, MB",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the form. `schema` is the JSON schema of a value that is given; `key` the setting's dotted key."""
+
+    name: str
+    key: str
+    title: str
+    section: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+def form_fields() -> tuple[Field, ...]:
+    """All fields that stand for one setting, in the form's order; the same in every process."""
+    profiles = {name: load_config(name) for name in profile_names()}
+    return tuple(
+        _field(key, title, section, profiles)
+        for section, keys in SECTIONS.items()
+        for key, title in keys.items()
+    )
+
+
+def read_form(conf: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Profile and overrides of a filled form (a trigger's `conf`).
+
+    Raises BadInput for a key that is no field, naming it and what is allowed. Values are checked by `load_config`.
+    """
+    keys = {field.name: field.key for field in form_fields()}
+    unknown = sorted(set(conf) - {*keys, PROFILE, OVERRIDES})
+    if unknown:
+        raise BadInput(f"parameter {unknown[0]!r}", "is unknown", ", ".join([PROFILE, *keys, OVERRIDES]))
+    given = [
+        f"{keys[name]}={json.dumps(value)}"
+        for name, value in conf.items()
+        if name in keys and not _is_empty(value)
+    ]
+    return str(conf.get(PROFILE) or "demo"), given + _lines(conf.get(OVERRIDES))
+
+
+def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]) -> Field:
+    part, leaf = key.split(".")
+    model: type[BaseModel] = type(getattr(RunConfig(), part))
+    schema = dict(model.model_json_schema()["properties"][leaf])
+    meaning = str(schema.pop("description", ""))
+    for annotation in ("default", "title"):
+        schema.pop(annotation, None)
+    values = {name: _text(getattr(getattr(config, part), leaf)) for name, config in profiles.items()}
+    in_profiles = ", ".join(f"{name} {value or 'empty'}" for name, value in values.items())
+    description = f"`{key}`. {meaning[:1].upper()}{meaning[1:]}{'.' if meaning else ''} Empty: {in_profiles}."
+    return Field(key.replace(".", "_"), key, title, section, description, schema)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value in ("", [], ())
+
+
+def _text(value: Any) -> str:
+    """A value as people write it."""
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
+
+
+def _lines(text: Any) -> list[str]:
+    if text is not None and not isinstance(text, str):
+        raise BadInput(f"parameter {OVERRIDES!r}", "is not text", "one KEY=VALUE per line")
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]

@@ -1,0 +1,162 @@
+"""Refuse what can be refused before anything is spent, open the run in MLflow, and say what will run.
+
+    python -m tasks plan --config PROFILE [--set KEY=VALUE ...] --run-id ID --store URI [--conf JSON]
+
+`--conf` is a filled trigger form (`tasks/form.py`); its profile and values come before those of `--set`. The last line
+on stdout is the plan: parent run, overrides, checkpoints and cells, which the DAG maps its tasks over. A plan made
+again for the same run id finds the same parent run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.config import RunConfig, load_config
+from tasks.errors import BadInput
+from tasks.form import read_form
+from tasks.method.arms import ARMS
+from tasks.store import open_store
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the plan as one JSON line. Raises BadInput (exit 64)."""
+    parser = argparse.ArgumentParser(prog="python -m tasks plan", description=__doc__)
+    parser.add_argument("--config", default="demo", help="profile name, or a YAML/JSON file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--run-id", required=True, help="names the run; the same id finds the same run again")
+    parser.add_argument("--store", required=True, help="file:///path or s3://bucket/prefix")
+    parser.add_argument("--conf", default="{}", help="a filled trigger form as JSON")
+    arguments = parser.parse_args(argv)
+    conf = _read_conf(arguments.conf)
+    profile, overrides = read_form({"profile": arguments.config, **conf})
+    overrides += arguments.set
+    config = load_config(profile, overrides)
+    check(config)
+    open_store(arguments.store)
+    print(json.dumps(make_plan(config, profile, overrides, arguments.run_id), sort_keys=True), flush=True)
+    return 0
+
+
+def check(config: RunConfig) -> None:
+    """What the configuration tree cannot know by itself. Raises BadInput naming the key."""
+    _check_model(config.model.source, config.model.revision)
+    if config.data.source != "stepcode" and not Path(config.data.source).is_file():
+        raise BadInput(
+            "data.source", f"{config.data.source!r} is no file", "stepcode, or a .jsonl or .parquet file"
+        )
+    if config.baseline.checkpoints > config.baseline.steps:
+        raise BadInput(
+            "baseline.checkpoints",
+            f"{config.baseline.checkpoints} is too many",
+            f"at most {config.baseline.steps}",
+        )
+    _check_difficulties(config)
+
+
+def make_plan(config: RunConfig, profile: str, overrides: Sequence[str], run_id: str) -> dict[str, Any]:
+    """The plan. Without an arm that needs a PRM there are no checkpoints to sample and no PRM is fitted."""
+    cells: list[dict[str, Any]] = [
+        {"arm": arm, "seed": seed, "label": f"{arm}/seed{seed}", "needs_prm": ARMS[arm].needs_prm}
+        for arm in config.arms.arms
+        for seed in range(config.arms.n_seeds)
+    ]
+    count = config.baseline.checkpoints if any(cell["needs_prm"] for cell in cells) else 0
+    checkpoints = [
+        {"checkpoint": number, "label": f"checkpoint {number}/{count}"} for number in range(1, count + 1)
+    ]
+    print(f"plan: profile {profile}, {len(cells)} cells, {count} checkpoints to label", file=sys.stderr)
+    parent, experiment = _open_parent(config, run_id, [cell["label"] for cell in cells])
+    return {
+        "stage": "plan",
+        "profile": profile,
+        "overrides": list(overrides),
+        "checkpoints": checkpoints,
+        "cells": cells,
+        "parent_run_id": parent,
+        "experiment_id": experiment,
+    }
+
+
+def _open_parent(config: RunConfig, run_id: str, labels: Sequence[str]) -> tuple[str, str]:
+    """Ids of the parent run and its experiment; both empty when tracking is off."""
+    from tasks.tracking.delivery import experiment_id
+    from tasks.tracking.mlflow_runs import EXPERIMENT, EXPERIMENT_VARIABLE
+    from tasks.tracking.parents import open_parent_run
+    from tasks.tracking.server import configured_server
+
+    server = configured_server()
+    if server is None:
+        return "", ""
+    revision = os.environ.get("PSGPO_REVISION", "")
+    tags = {"profile": config.profile, "airflow.run_id": run_id, "revision": revision}
+    note = [f"**Profile** `{config.profile}`  **Cells** {', '.join(labels)}"]
+    if airflow := os.environ.get("PSGPO_AIRFLOW_UI"):
+        note.append(f"**Airflow** [{run_id}]({airflow}/dags/psgpo_train/runs/{run_id})")
+    if revision:
+        note.append(f"**Revision** `{revision}`")
+    parameters = config.model_dump(mode="json", exclude={"cell"})
+    parent = open_parent_run(run_id, run_id, parameters, tags, "\n\n".join(note))
+    return parent, experiment_id(server, os.environ.get(EXPERIMENT_VARIABLE) or EXPERIMENT)
+
+
+def _read_conf(text: str) -> dict[str, Any]:
+    try:
+        conf = json.loads(text)
+    except ValueError as error:
+        raise BadInput("--conf", f"is not JSON: {error}") from error
+    if not isinstance(conf, dict):
+        raise BadInput("--conf", "is not a mapping", "parameter names and their values")
+    return conf
+
+
+def _check_model(source: str, revision: str) -> None:
+    folder = Path(source).expanduser()
+    if source == "tiny":
+        return
+    if folder.is_dir():
+        for needed in ("config.json", "tokenizer_config.json", "*.safetensors"):
+            if not any(folder.glob(needed)):
+                raise BadInput(
+                    "model.source", f"{source!r} holds no {needed}", "a checkpoint with safetensors weights"
+                )
+        return
+    if source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(source):
+        raise BadInput(
+            "model.source", f"{source!r} does not exist", "tiny, a folder, or a hub id such as NAME/MODEL"
+        )
+    from huggingface_hub import hf_hub_download
+
+    try:
+        hf_hub_download(source, "config.json", revision=revision or None)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInput(
+            "model.source", f"{source!r} is no folder and not to be had from the hub: {reason}"
+        ) from error
+
+
+def _check_difficulties(config: RunConfig) -> None:
+    ranges = {
+        name: (part.difficulty_min, part.difficulty_max)
+        for name, part in (("ppo", config.ppo), ("baseline", config.baseline), ("sample", config.sample))
+    }
+    for name, (low, high) in ranges.items():
+        if low > high:
+            raise BadInput(
+                f"{name}.difficulty_min", f"{low} exceeds difficulty_max {high}", f"at most {high}"
+            )
+        if config.data.source == "stepcode" and (high < config.data.steps_min or low > config.data.steps_max):
+            raise BadInput(
+                f"{name}.difficulty_min",
+                f"no training problem has difficulty {low} to {high}",
+                f"a range that meets data.steps, {config.data.steps_min} to {config.data.steps_max}",
+            )
