@@ -11,7 +11,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 from transformers.utils import logging as transformers_logging
 
 from tasks.config import TinyModelConfig
@@ -39,7 +46,7 @@ def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrai
     transformers_logging.disable_progress_bar()
     known: dict[str, Any] = {"revision": revision} if revision else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **known)
+        tokenizer = _load_tokenizer(source, known)
         model = AutoModelForCausalLM.from_pretrained(
             source,
             trust_remote_code=False,
@@ -60,6 +67,18 @@ def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrai
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.to(device()).eval(), tokenizer  # type: ignore[arg-type]
+
+
+def _load_tokenizer(source: Path | str, known: dict[str, Any]) -> Any:
+    """The tokenizer exactly as `tokenizer.json` has it.
+
+    AutoTokenizer would take the class that goes with the model's architecture and put that class's own pre-tokenizer in the
+    place of the file's: right for a published Qwen2, wrong for a Qwen2 model with a tokenizer of its own.
+    """
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(source, **known)
+    except (OSError, ValueError):
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **known)
 
 
 def save_language_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:

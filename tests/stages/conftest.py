@@ -48,29 +48,29 @@ class MicroRun:
         stage = importlib.import_module(f"tasks.stages.{name}").STAGE
         return run_stage(stage, Job(load_config("smoke", [*MICRO, *overrides]), given, self.store))
 
-    @cache  # noqa: B019 - lives as long as the session
+    @cache
     def problems(self) -> str:
         return str(self.stage("prepare_problems")["artifact"])
 
-    @cache  # noqa: B019
+    @cache
     def model(self) -> str:
         return str(self.stage("prepare_model", problems=self.problems())["artifact"])
 
-    @cache  # noqa: B019
+    @cache
     def sft(self) -> str:
         return str(self.stage("sft", problems=self.problems(), model=self.model())["artifact"])
 
-    @cache  # noqa: B019
+    @cache
     def baseline(self) -> str:
         inputs = {"problems": self.problems(), "sft": self.sft()}
         return str(self.stage("train_policy", "cell.arm=baseline", **inputs)["artifact"])
 
-    @cache  # noqa: B019
+    @cache
     def responses(self) -> str:
         inputs = {"problems": self.problems(), "policy": self.baseline()}
         return str(self.stage("sample_responses", "cell.checkpoint=1", **inputs)["artifact"])
 
-    @cache  # noqa: B019
+    @cache
     def scores(self) -> str:
         inputs = {"problems": self.problems(), "policy": self.sft()}
         return str(self.stage("evaluate", "cell.arm=sft", **inputs)["artifact"])

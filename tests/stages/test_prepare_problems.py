@@ -60,5 +60,5 @@ def test_a_bad_problems_file_is_refused_by_name(micro, tmp_path, rows, named):
 
 
 def test_a_missing_problems_file_is_refused(micro, tmp_path):
-    with pytest.raises(BadInput, match="absent.jsonl"):
+    with pytest.raises(BadInput, match=r"absent\.jsonl"):
         micro.stage("prepare_problems", f"data.source={tmp_path}/absent.jsonl")
