@@ -69,16 +69,19 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as raw, _compressor(raw, path) as packed:
+        raw = open(part, "wb")  # noqa: SIM115 - closed below, after the check that it can be opened
+    except OSError as error:
+        raise BadInput(str(path), f"cannot be written: {error.strerror}", "a writable folder") from error
+    try:
+        with raw, _compressor(raw, path) as packed:
             text = io.TextIOWrapper(packed, encoding="utf-8", newline="\n")
             yield text
             text.flush()
             text.detach()
         os.replace(part, path)
-    except OSError as error:
-        raise BadInput(str(path), f"cannot be written: {error.strerror or error}") from error
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 def write_json_line(stream: TextIO, row: Mapping[str, Any]) -> None:

@@ -160,8 +160,9 @@ def _private_cases(text: str, where: str) -> list[Any]:
 
 
 def _in_window(row: Row, start: date | None, end: date | None, where: str) -> bool:
+    text = field(row, "contest_date", str, where)
     try:
-        held = date.fromisoformat(field(row, "contest_date", str, where)[:10])
+        held = date.fromisoformat(text[:10])
     except ValueError as error:
-        raise BadInput(where, f"field 'contest_date' is {row['contest_date']!r}", "YYYY-MM-DD") from error
+        raise BadInput(where, f"field 'contest_date' is {text!r}", "YYYY-MM-DD") from error
     return (start or date.min) <= held <= (end or date.max)

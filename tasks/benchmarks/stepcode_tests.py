@@ -26,13 +26,13 @@ def choose_tests(combination: Sequence[Step], rng: random.Random) -> tuple[Case,
     spare = EXTRA_TESTS
     for position, step in enumerate(combination):
         for fault in (*step.run_wrong, _left_out):
-            missing = FAILING_TESTS - _count_caught(combination, position, fault, traces)
-            while missing > 0:
-                if not spare:
+            caught = _count_caught(combination, position, fault, traces)
+            while caught < FAILING_TESTS:
+                if not caught or not spare:
                     return None
                 spare -= 1
                 traces.append(_trace(combination, _random_list(rng)))
-                missing -= _differs(combination, position, fault, traces[-1])
+                caught += _differs(combination, position, fault, traces[-1])
     return tuple(Case((trace[0],), trace[-1]) for trace in traces)
 
 
