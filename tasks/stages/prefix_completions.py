@@ -1,0 +1,107 @@
+"""The two ends of labelling in the real world: a policy that completes prefixes, a sandbox that judges programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tasks.method.trials import Completion, Subject, Wanted
+from tasks.problems import Problem
+from tasks.sampling.engine import Request, Sampler
+from tasks.sandbox import Sandbox, Verdict
+from tasks.stages.generation import stream_seed
+from tasks.stages.stage import StopRequest
+
+
+@dataclass
+class Clock:
+    """Seconds of one kind of work."""
+
+    seconds: float = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.monotonic() - self._started
+
+
+class PolicyCompleter:
+    """Continues prefixes with a sampler. Prefix and completion together have at most `max_new_tokens`, as responses do.
+
+    Prompt and prefix are encoded apart, as they were when the response was sampled. `generating` is the time spent.
+    """
+
+    def __init__(self, sampler: Sampler, temperature: float, max_new_tokens: int, stop: StopRequest) -> None:
+        self.sampler, self.temperature, self.limit, self.stop = sampler, temperature, max_new_tokens, stop
+        self.generating = Clock()
+        self._encode = lru_cache(4096)(lambda text: tuple(sampler.encode(text)))
+
+    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[Completion]:
+        """One completion for each. Raises TryAgain when SIGTERM comes."""
+        requests, budgets = [], []
+        for want in wanted:
+            prefix = self._encode(want.subject.prefix(want.line))
+            requests.append(Request(self._encode(want.subject.prompt) + prefix, stream_seed(want.stream)))
+            budgets.append(max(1, self.limit - len(prefix)))
+        for group in self._groups_that_fit(requests, budgets):
+            sampled = self.sampler.sample(
+                [requests[index] for index in group],
+                temperature=self.temperature,
+                max_new_tokens=max(budgets[index] for index in group),
+            )
+            while True:
+                with self.generating:
+                    one = next(sampled, None)
+                if one is None:
+                    break
+                index = group[one.index]
+                text = self.sampler.decode(one.tokens[: budgets[index]])
+                yield Completion(index, text, len(one.tokens))
+                self.stop.check()
+
+    def _groups_that_fit(self, requests: Sequence[Request], budgets: Sequence[int]) -> Iterator[list[int]]:
+        """Requests whose longest prompt leaves room in the context for the largest budget; usually all of them."""
+        context = self.sampler.model.config.max_position_embeddings
+        group: list[int] = []
+        longest = largest = 0
+        for index in sorted(range(len(requests)), key=lambda index: len(requests[index].prompt)):
+            longest = max(longest, len(requests[index].prompt))
+            largest = max(largest, budgets[index])
+            if group and longest + largest > context:
+                yield group
+                group, longest, largest = [], len(requests[index].prompt), budgets[index]
+            group.append(index)
+        if group:
+            yield group
+
+
+@dataclass
+class _Awaited:
+    handle: object
+    judge: SandboxJudge
+
+    def result(self) -> Verdict:
+        with self.judge.waiting:
+            verdict: Verdict = self.handle.result()  # type: ignore[attr-defined]
+        self.judge.executing += verdict.cpu_seconds
+        return verdict
+
+
+class SandboxJudge:
+    """Submits responses as programs of their problems. `waiting`: time blocked; `executing`: candidates' CPU seconds."""
+
+    def __init__(self, sandbox: Sandbox, problems: Mapping[str, Problem]) -> None:
+        self.sandbox, self.problems = sandbox, problems
+        self.waiting, self.executing = Clock(), 0.0
+
+    def __call__(self, problem_id: str, text: str) -> _Awaited:
+        return _Awaited(self.sandbox.submit(self.problems[problem_id].program(text)), self)
+
+
+def subject_of(row: Mapping[str, object], problem: Problem) -> Subject:
+    """A row of RESPONSES as the subject of labelling."""
+    verdict = Verdict(row["status"], row["tests_passed"], row["tests_total"], 0.0)  # type: ignore[arg-type]
+    return Subject(str(row["response_id"]), problem.problem_id, problem.prompt, str(row["text"]), verdict)
