@@ -109,6 +109,8 @@ class PPO:
             return missing, {}
         started = time.monotonic()
         batch, metrics = self.prepare(judged)
+        for tensor, phase in ((batch.log_probs, "policy log-probabilities"), (batch.values, "critic values")):
+            _finite(tensor.sum(), f"step {number}", phase)
         prepared = time.monotonic()
         metrics |= missing | self.update(batch, number)
         seconds = {"time/score": prepared - started, "time/update": time.monotonic() - prepared}

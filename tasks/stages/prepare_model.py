@@ -7,10 +7,12 @@ in: problems (the tiny tokenizer is trained on them)      out: a transformers ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from tasks.config import ModelConfig
 from tasks.problems import read_problems
+from tasks.rows import DEMONSTRATIONS, read_rows
 from tasks.stages.stage import Stage, StageContext
 
 
@@ -20,14 +22,23 @@ def run(context: StageContext) -> Mapping[str, float]:
 
     settings: ModelConfig = context.config.model
     if settings.source == "tiny":
-        problems = read_problems(context.input("problems").path, "train")
-        texts = (text for problem in problems for text in (problem.prompt, problem.reference or ""))
-        tokenizer = train_tokenizer(texts, settings.tiny.vocabulary, settings.tiny.context)
+        tokenizer = train_tokenizer(
+            _texts(context.input("problems").path), settings.tiny.vocabulary, settings.tiny.context
+        )
         model = tiny_language_model(settings.tiny, tokenizer, settings.seed)
     else:
         model, tokenizer = load_language_model(settings.source, settings.revision)
     save_language_model(model, tokenizer, context.output)
     return {"parameters": model.num_parameters(), "vocabulary": len(tokenizer)}
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    """Prompts, references and demonstrations: wrong lines are to be as short in tokens as right ones."""
+    for problem in read_problems(folder, "train"):
+        yield problem.prompt
+        yield problem.reference or ""
+    for row in read_rows(DEMONSTRATIONS, folder / "demonstrations.parquet"):
+        yield row["text"]
 
 
 STAGE = Stage(
