@@ -1,0 +1,113 @@
+"""One worker process and the socket to it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import astuple
+from pathlib import Path
+
+from tasks.errors import BadInput
+from tasks.sandbox import frames
+from tasks.sandbox.program import Limits, Verdict
+
+_SCRIPT = Path(__file__).with_name("start_worker.py")
+_START_SECONDS = 60.0
+_END_SECONDS = 5.0
+# no bytecode, no site-packages, no current folder on the path
+_INTERPRETER = ("-S", "-s", "-P", "-B", "-X", "utf8")
+# the worker inherits nothing of the caller's environment; sets keep one order, threads one arena
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
+
+
+class WorkerDied(RuntimeError):
+    """The worker is gone. `by_tests`: it was ended because the tests themselves used up their CPU time."""
+
+    def __init__(self, by_tests: bool = False) -> None:
+        self.by_tests = by_tests
+        super().__init__("the worker ended")
+
+
+class WorkerProcess:
+    """A running worker."""
+
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, scratch: str) -> None:
+        self._process, self._socket, self._scratch = process, sock, scratch
+
+    @classmethod
+    def start(cls, isolation: str) -> WorkerProcess:
+        """Raises BadInput when the isolation is not available here, WorkerDied when it does not answer."""
+        ours, theirs = socket.socketpair()
+        scratch = tempfile.mkdtemp(prefix="psgpo-sandbox-")
+        process = subprocess.Popen(
+            [getattr(sys, "_base_executable", sys.executable), *_INTERPRETER, str(_SCRIPT)],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
+        theirs.close()
+        worker = cls(process, ours, scratch)
+        ours.settimeout(_START_SECONDS)
+        try:
+            frames.send_json(ours, {"isolation": isolation, "scratch": scratch})
+            answer = frames.receive_json(ours)
+        except OSError:
+            answer = None
+        if answer is None or "missing" in answer:
+            worker.end()
+            if answer is None:
+                raise WorkerDied
+            raise BadInput(f"sandbox.isolation {isolation}", answer["missing"], answer["remedy"])
+        return worker
+
+    def send(self, code: str, tests: str, limits: Limits) -> None:
+        """Queue a job. Raises WorkerDied."""
+        try:
+            self._socket.settimeout(None)
+            frames.send_json(self._socket, {"code": code, "limits": astuple(limits)})
+            self._socket.sendall(frames.pack(tests.encode()))
+        except OSError:
+            raise self._died() from None
+
+    def receive(self, seconds: float) -> tuple[Verdict, bool]:
+        """The verdict on the oldest job, and whether this was the worker's last. Raises WorkerDied."""
+        try:
+            self._socket.settimeout(seconds)
+            answer = frames.receive_json(self._socket)
+        except OSError:
+            answer = None
+        if answer is None:
+            raise self._died()
+        return Verdict(*answer["verdict"]), bool(answer["last"])
+
+    def _died(self) -> WorkerDied:
+        self.end()
+        return WorkerDied(self._process.returncode == -signal.SIGPROF)
+
+    def interrupt(self) -> None:
+        """Make a waiting `receive` return."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def end(self) -> None:
+        """Close, wait, and kill if it does not go by itself."""
+        self._socket.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+

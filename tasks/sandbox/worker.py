@@ -1,0 +1,92 @@
+"""One worker: reads jobs from the client, examines them one after another, writes verdicts.
+
+Started by `start_worker.py` in a small interpreter of its own, never forked from the caller. It forks the fork server
+before it has seen a job, then becomes the examiner.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+from dataclasses import astuple
+from functools import lru_cache
+from typing import Any
+
+from tasks.sandbox import budget, frames, zygote
+from tasks.sandbox.candidate import ServerDied
+from tasks.sandbox.examiner import Worker, examine
+from tasks.sandbox.isolation import make_isolation
+from tasks.sandbox.program import Limits, Tests
+from tasks.sandbox.refused import Refused
+from tasks.sandbox.tests_json import tests_from_json
+
+_EXAMINER_MEMORY = 4 << 30  # bytes of address space: what a candidate returns must not exhaust the machine
+_LONGEST_CACHED_TESTS = 1 << 16  # characters
+
+
+def main(client: socket.socket) -> None:
+    """Serve `client` until it closes. Its first message says which isolation and which scratch folder."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller's Ctrl-C: it closes its end
+    order = frames.receive_json(client)
+    if order is None:
+        return
+    try:
+        server = _start_server(client, order)
+    except Refused as error:
+        frames.send_json(client, {"missing": error.missing, "remedy": error.remedy})
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (_EXAMINER_MEMORY, _EXAMINER_MEMORY))
+    budget.prepare()
+    gc.freeze()
+    frames.send_json(client, {"ready": True})
+    _serve(client, Worker(server, client.fileno()))
+
+
+def _start_server(client: socket.socket, order: dict[str, Any]) -> socket.socket:
+    """Enter the isolation and fork the fork server; our end of its socket. Raises Refused."""
+    isolation = make_isolation(order["isolation"], order["scratch"])
+    isolation.enter()
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        client.close()
+        ours.close()
+        try:
+            isolation.settle_server()
+            theirs.sendall(b"ok")
+        except Refused as error:
+            theirs.sendall(f"{error.missing}\n{error.remedy}".encode())
+            os._exit(1)
+        zygote.serve(theirs, isolation)
+    theirs.close()
+    isolation.settle_examiner()
+    said = ours.recv(4096).decode()
+    if said != "ok":
+        missing, _, remedy = said.partition("\n")
+        raise Refused(missing or "the fork server did not start", remedy)
+    return ours
+
+
+def _serve(client: socket.socket, worker: Worker) -> None:
+    while worker.clean:
+        job, text = frames.receive_json(client), frames.receive(client)
+        if job is None or text is None:
+            return
+        try:
+            verdict = examine(worker, job["code"], _read_tests(text), Limits(*job["limits"]))
+        except ServerDied:
+            return
+        frames.send_json(client, {"verdict": astuple(verdict), "last": not worker.clean})
+
+
+def _read_tests(text: bytes) -> Tests:
+    return _read_again(text) if len(text) <= _LONGEST_CACHED_TESTS else tests_from_json(text.decode())
+
+
+@lru_cache(maxsize=256)
+def _read_again(text: bytes) -> Tests:
+    """The same problem is usually asked for many times in a row."""
+    return tests_from_json(text.decode())
+
