@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 KNOWN_FIELDS = tuple(column.name for column in PROBLEMS.columns)
 ALLOWED_TESTS = (
-    '{"calls": [{"args": [...], "expected": ...}]}, {"asserts": ["assert ..."]} or {"stdio": [...]}'
+    'a list of {"args": [...], "expected": ...}, of {"stdin": "", "expected": ""} or of "assert ..."'
 )
 
 

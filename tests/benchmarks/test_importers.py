@@ -12,7 +12,6 @@ from tasks.benchmarks.stepcode import generate
 from tasks.errors import BadInput
 from tasks.problems import problems_from_rows
 from tasks.rows import PROBLEMS, write_rows
-from tasks.sandbox import Sandbox
 from tasks.sandbox import tests_from_json as decode
 from tasks.sandbox.program import AssertTests, CallTests, Case, StdioCase, StdioTests
 
@@ -195,11 +194,10 @@ def test_faults_in_public_rows_are_named(tmp_path, change, problem):
         load(tmp_path, {**APPS, **change})
 
 
-def test_references_are_run_and_the_failing_ones_listed(tmp_path):
+def test_references_are_run_and_the_failing_ones_listed(tmp_path, sandbox):
     wrong = {**BY_CALLS, "problem_id": "mine/wrong", "reference": "    return 3 * x\n"}
     silent = {**without(BY_CALLS, "reference"), "problem_id": "mine/silent"}
     rows = load(tmp_path, BY_CALLS, wrong, silent, BY_ASSERTS, BY_STDIO)
-    with Sandbox.open(isolation="process", workers=1) as sandbox:
-        rejects = check_references(problems_from_rows(rows), sandbox)
+    rejects = check_references(problems_from_rows(rows), sandbox)
     assert [reject.problem_id for reject in rejects] == ["mine/wrong"]
     assert "failed" in rejects[0].reason
