@@ -7,7 +7,7 @@ the run that made the artifact, and the address stands in the tag `artifact` (it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.tracking.server import MlflowServer, Refused, key_values
@@ -22,7 +22,7 @@ class ModelVersion:
 
     name: str
     version: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str] = field(compare=False)
 
 
 class Registry:

@@ -53,10 +53,11 @@ def run_suites(tables: Sequence[Table], pages: Path) -> list[Outcome]:
     """Outcomes in the order of the tables; the Data Docs site is left in the folder `pages`."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     _put_pages_into(context, pages)
     outcomes: list[Outcome] = []
     for table in tables:

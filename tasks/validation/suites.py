@@ -25,7 +25,7 @@ def row_suite(kind: RowKind) -> list[Expectation]:
 
     suite: list[Any] = [gxe.ExpectTableColumnsToMatchOrderedList(column_list=[c.name for c in kind.columns])]
     for column in kind.columns:
-        about = {"column": column.name, "description": column.meaning}
+        about: dict[str, Any] = {"column": column.name, "description": column.meaning}
         if not column.nullable:
             suite.append(gxe.ExpectColumnValuesToNotBeNull(**about))
         if column.allowed is not None:
@@ -67,6 +67,7 @@ def response_facts_suite() -> list[Expectation]:
 
 def label_facts_suite() -> list[Expectation]:
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
     low, high = BALANCE
     return [
@@ -75,7 +76,7 @@ def label_facts_suite() -> list[Expectation]:
             column="positive",
             min_value=low,
             max_value=high,
-            severity="warning",
+            severity=FailureSeverity.WARNING,
             description="both labels occur",
         ),
         *_must_be_empty(
