@@ -1,6 +1,6 @@
 """The one small interface of every benchmark, and what a protocol is.
 
-A benchmark is a module with `NAME`, `PROTOCOLS` and four functions:
+A benchmark is a module with `NAME`, `PROTOCOLS`, `CPU_SECONDS` (per program, unless told otherwise) and four functions:
 
     problems(path)                         rows of a file -> problems, streamed
     prompt(problem, protocol)              what the model is given
@@ -53,6 +53,7 @@ class Benchmark(Interface):
     """What every benchmark module offers."""
 
     NAME: str
+    CPU_SECONDS: float
     PROTOCOLS: Mapping[str, Protocol]
 
     def problems(self, path: Path) -> Iterator[Problem]: ...

@@ -17,6 +17,7 @@ from tasks.problems import Problem
 from tasks.sandbox.program import AssertTests, Program, Tests
 
 NAME = "humaneval"
+CPU_SECONDS = 3.0
 CHAT_REQUEST = (
     "Complete the following Python function. Answer with the whole function in one fenced code block.\n\n"
     "```python\n{prompt}```\n"

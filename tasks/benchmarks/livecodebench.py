@@ -23,6 +23,7 @@ from tasks.problems import Problem
 from tasks.sandbox.program import CallTests, Case, Program, StdioCase, StdioTests, Tests
 
 NAME = "livecodebench"
+CPU_SECONDS = 6.0
 RELEASES = {"v1": 400, "v2": 511, "v3": 612, "v4": 713, "v5": 880, "v6": 1055}
 """How many problems each release holds; releases are cumulative date windows."""
 DIFFICULTIES = {"easy": 0, "medium": 1, "hard": 2}

@@ -22,6 +22,7 @@ from tasks.problems import Problem
 from tasks.sandbox.program import AssertTests, Program, Tests
 
 NAME = "mbpp"
+CPU_SECONDS = 15.0  # the reference of 123 needs several seconds, more on a busy machine
 FEW_SHOT, TEST, VALIDATION, TRAIN = range(1, 11), range(11, 511), range(511, 601), range(601, 975)
 SHOTS = (2, 3, 4)
 TRAIN_COPIES_OF_TEST = (602, 704, 872)
@@ -92,7 +93,7 @@ def _row(row: Row, where: str) -> Row:
     imports = [typed(one, "test_imports", str, where) for one in row.get("test_imports") or []]
     setup = normalise("\n".join([*imports, row.get("test_setup_code") or ""])).strip()
     entry_point = _entry_point(code, asserts, where)
-    beside = bool(_names_wanted(setup, asserts) - {entry_point})
+    beside = bool(_names_wanted(setup, asserts) - {entry_point}) or _passes_builtins(asserts, entry_point)
     given = {
         "problem_id": f"mbpp/{number}",
         "prompt": f'"""\n{text}\n{asserts[0] if asserts else ""}\n"""\n',
@@ -135,6 +136,14 @@ def _names_wanted(setup: str, asserts: Sequence[str]) -> set[str]:
         for alias in node.names
     }
     return {node.id for node in names if isinstance(node.ctx, ast.Load)} - bound - set(dir(builtins))
+
+
+def _passes_builtins(asserts: Sequence[str], entry_point: str) -> bool:
+    """Whether a test hands a type or function to the candidate: such a thing is no data and cannot cross."""
+    calls = [node for test in asserts for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Call)]
+    own = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == entry_point]
+    given = [argument for call in own for argument in (*call.args, *(word.value for word in call.keywords))]
+    return any(isinstance(one, ast.Name) and one.id in dir(builtins) for one in given)
 
 
 def _parse(code: str, where: str) -> ast.Module:

@@ -48,7 +48,8 @@ def _score(
     from tasks.sandbox import Sandbox
     from tasks.stages.progress import Progress
 
-    limits = Limits(cpu_seconds=options.timeout, wall_seconds=WALL_PER_CPU * options.timeout)
+    cpu_seconds = options.timeout or bench.CPU_SECONDS
+    limits = Limits(cpu_seconds=cpu_seconds, wall_seconds=WALL_PER_CPU * cpu_seconds)
     attempted = [problems[name] for name in problems if name in counts.per_problem]
     identity = file_identity([options.problems, options.samples], bench.NAME, repr(limits))
     progress = Progress("score")
@@ -125,7 +126,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--k", type=_ks, default=(1,), help="which pass@k, e.g. 1,10")
     parser.add_argument("--workers", type=_positive_int, default=2, help="programs run at once")
-    parser.add_argument("--timeout", type=_positive, default=4.0, metavar="S", help="CPU seconds per program")
+    parser.add_argument(
+        "--timeout", type=_positive, metavar="S", help="CPU seconds per program; default by benchmark"
+    )
     parser.add_argument("--isolation", choices=("namespaces", "container", "process"), default="namespaces")
     parser.add_argument(
         "--training", type=Path, help="training problems, to report which contain the benchmark"

@@ -33,6 +33,7 @@ from tasks.sandbox import tests_to_json
 from tasks.sandbox.program import CallTests, Program, Tests
 
 NAME = "stepcode"
+CPU_SECONDS = 2.0
 PROTOCOLS = {"base": Protocol("base")}
 MOST_STEPS = 8
 ENTRY_POINT = "solve"

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.benchmarks.humaneval import PROTOCOLS, problems, program, prompt
 from tasks.errors import BadInput
-from tasks.sandbox.program import AssertTests, Program
+from tasks.sandbox.program import AssertTests, Limits, Program
 from tests.benchmarks.broken import mutants
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -66,7 +66,7 @@ def test_all_references_pass_and_most_mutants_fail(real_file, sandbox):
     verdicts = list(sandbox.run(problem.program(problem.reference) for problem in found))
     assert [v for v in verdicts if not v.passed] == []
     broken = [
-        Program(mutant, problem.decoded_tests)
+        Program(mutant, problem.decoded_tests, Limits(cpu_seconds=1, wall_seconds=10))
         for problem in found[::4]
         for mutant in list(mutants(problem.prompt + problem.reference))[:6]
     ]

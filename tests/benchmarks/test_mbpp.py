@@ -12,7 +12,7 @@ from tasks.benchmarks import mbpp
 from tasks.benchmarks.files import read_objects
 from tasks.benchmarks.importers import load_problems
 from tasks.errors import BadInput
-from tasks.sandbox.program import AssertTests, Program
+from tasks.sandbox.program import AssertTests, Limits, Program
 from tests.benchmarks.broken import mutants
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -79,6 +79,8 @@ def test_sanitised_rows_are_read_too(tmp_path):
         ("import math", "assert math.isclose(add(1), 12)", False),
         ("one = 1", "assert add(one) == 12", False),
         ("root = Node(1)", "assert add(root) == 12", True),
+        ("", "assert add(int) == 12", True),
+        ("", "assert add(int(1)) == 12", False),
     ],
 )
 def test_tests_run_beside_the_candidate_only_if_they_need_its_classes(tmp_path, setup, test, beside):
@@ -118,13 +120,14 @@ def test_official_splits_and_no_training_text_from_the_test_split(real_file):
 def test_all_references_pass_and_most_mutants_fail(real_file, sandbox):
     found = list(mbpp._all_problems(real_file("mbpp.jsonl")))
     assert len(found) == 974
-    verdicts = list(sandbox.run(Program(problem.reference, problem.decoded_tests) for problem in found))
+    limits = Limits(cpu_seconds=mbpp.CPU_SECONDS, wall_seconds=100)
+    verdicts = list(sandbox.run(Program(one.reference, one.decoded_tests, limits) for one in found))
     assert [(p.problem_id, v) for p, v in zip(found, verdicts, strict=True) if not v.passed] == []
     broken = [
-        Program(mutant, problem.decoded_tests)
-        for problem in found[::10]
+        Program(mutant, problem.decoded_tests, Limits(cpu_seconds=1, wall_seconds=10))
+        for problem in found[::20]
         for mutant in list(mutants(problem.reference))[:4]
     ]
     caught = [not verdict.passed for verdict in sandbox.run(broken)]
-    assert len(caught) > 150
+    assert len(caught) > 80
     assert sum(caught) / len(caught) > 0.85  # the rest are equivalent, or three asserts do not tell
