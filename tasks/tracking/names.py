@@ -1,0 +1,38 @@
+"""Every metric that is logged over steps, with its meaning and unit; `docs/metrics.md` is made from this.
+
+Besides these, a stage logs its summary once at its end as `<stage>/<name>` (the `metrics` of its envelope).
+"""
+
+from __future__ import annotations
+
+METRICS: dict[str, str] = {
+    "sft/loss": "mean cross entropy per response token over the last epoch, nats",
+    "sft/learning_rate": "learning rate of the last update",
+    "train/reward": "mean reward of a response: outcome plus dense rewards, without the KL penalty",
+    "train/pass_rate": "share of the batch's responses that pass all tests",
+    "train/no_verdict_share": "share of responses the sandbox could not judge; they are left out of the update",
+    "train/finished_share": "share of responses that ended by themselves, not at the token limit",
+    "train/response_tokens": "mean tokens of a response, end of text included",
+    "train/lines": "mean lines of a response; rises when extra lines are rewarded (a hack)",
+    "train/comment_share": "share of neutral lines (comment, blank, docstring); rises when comments are rewarded (a hack)",
+    "train/prm_return": "mean sum of dense rewards of a response; rising without train/pass_rate is a hack",
+    "train/kl": "mean KL estimate of a response to the SFT policy, nats",
+    "train/kl_coefficient": "beta, weight of the KL penalty",
+    "train/entropy": "mean entropy of the policy per response token, nats",
+    "train/explained_variance": "1 - Var(return - value) / Var(return); 1: the critic predicts every return",
+    "train/policy_loss": "clipped surrogate loss per token",
+    "train/value_loss": "clipped squared error of the critic per token",
+    "train/approx_kl": "KL estimate per token between the policy before and after the update, nats",
+    "train/clip_fraction": "share of tokens whose ratio was clipped",
+    "train/ratio_max": "largest probability ratio of the update",
+    "prm/loss": "mean squared error on training lines, by epoch",
+    "prm/held_out_loss": "mean squared error on lines of held-out problems, by epoch",
+    "eval/pass_at_1": "unbiased pass@1 over the benchmark's problems",
+    "eval/no_verdict": "samples the sandbox could not judge",
+    "time/generate": "seconds of a step spent sampling",
+    "time/sandbox_wait": "seconds of a step spent waiting for verdicts after sampling was done",
+    "time/score": "seconds of a step spent on log-probabilities, values and the PRM",
+    "time/update": "seconds of a step spent on gradients",
+    "time/step": "seconds of a whole step",
+    "time/tokens_per_second": "sampled tokens per second of a step",
+}
