@@ -9,8 +9,9 @@ plan -> prepare problems -> validate -> prepare model -> SFT -+
   +-----------------------------------------------------------+
   +-> evaluate SFT ----------------------------------------------+
   +-> arms without PRM: train -> evaluate -----------------------+-> report -> promote
-  +-> baseline -> each checkpoint: sample -> label -> validate   |
-        -> fit PRM -> arms with PRM: train -> evaluate ----------+
+  +-> baseline -> each checkpoint: sample -> label -+            |
+  +-------------------------------------------------+            |
+  +-> validate -> fit PRM -> arms with PRM: train -> evaluate ---+
 ```
 
 **In**: the trigger form. Every field left empty keeps the profile's value. **Out**: in the store, problems, models,
@@ -113,14 +114,13 @@ def psgpo_train() -> None:
         from_checkpoint = {"problems": problems, "policy": baseline.output}
         responses = cell_job("sample_responses", cell, inputs=from_checkpoint).output
         about = {**from_checkpoint, "responses": responses, "sft": sft}
-        labels = cell_job("label_prefixes", cell, inputs=about).output
-        gate = cell_job("validate_labels", cell, stage="validate", timeout=SHORT, inputs={"subject": labels})
-        return responses, labels, gate
+        return responses, cell_job("label_prefixes", cell, inputs=about).output
 
-    responses, labels, gate = supervision.expand(cell=listed)
+    responses, labels = supervision.expand(cell=listed)
+    valid_labels = job("validate_labels", "validate", SHORT, SMALL, inputs={"subject": labels})
     evidence = {"problems": problems, "labels": labels, "sft": sft, "policy": baseline.output}
     prm = job("fit_prm", gpus=1, inputs=evidence).output
-    gate >> prm.operator
+    valid_labels >> prm.operator
 
     @task_group
     def prm_arms(cell: Any) -> Any:
@@ -129,20 +129,16 @@ def psgpo_train() -> None:
         return policy, cell_job("evaluate", cell, inputs=about, priority_weight=CELL).output
 
     prm_policies, prm_scores = prm_arms.expand(cell=cells_with_prm(plan))
-    job(
-        "report",
-        timeout=SHORT,
-        memory_mb=SMALL,
-        trigger_rule=TriggerRule.NONE_FAILED,
-        inputs={
-            "scores": [sft_score.output, scores, prm_scores],
-            "policies": [baseline.output, policies, prm_policies],
-            "responses": responses,
-            "labels": labels,
-            "prm": prm,
-            "sft": sft,
-        },
-    )
+    # A run without PRM arms skips the PRM and all that leads to it, and is reported all the same.
+    results = {
+        "scores": [sft_score.output, scores, prm_scores],
+        "policies": [baseline.output, policies, prm_policies],
+        "prm": prm,
+    }
+    everything = {**results, "responses": responses, "labels": labels, "sft": sft}
+    last = {"timeout": SHORT, "memory_mb": SMALL, "trigger_rule": TriggerRule.NONE_FAILED}
+    report = job("report", inputs=everything, **last).output
+    job("promote", inputs={**results, "report": report}, **last)
 
 
 @task

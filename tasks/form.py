@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -113,8 +114,7 @@ def read_form(conf: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]) -> Field:
     part, leaf = key.split(".")
-    model: type[BaseModel] = type(getattr(RunConfig(), part))
-    schema = dict(model.model_json_schema()["properties"][leaf])
+    schema = dict(_properties(part)[leaf])
     meaning = str(schema.pop("description", ""))
     for annotation in ("default", "title"):
         schema.pop(annotation, None)
@@ -122,6 +122,12 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
     in_profiles = ", ".join(f"{name} {value or 'empty'}" for name, value in values.items())
     description = f"`{key}`. {meaning[:1].upper()}{meaning[1:]}{'.' if meaning else ''} Empty: {in_profiles}."
     return Field(key.replace(".", "_"), key, title, section, description, schema)
+
+
+@cache
+def _properties(section: str) -> dict[str, Any]:
+    model: type[BaseModel] = type(getattr(RunConfig(), section))
+    return model.model_json_schema()["properties"]
 
 
 def _is_empty(value: Any) -> bool:

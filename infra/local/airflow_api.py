@@ -65,11 +65,8 @@ class AirflowApi:
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/return_value"
         return self._call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
 
-    def log_lines(self, dag_id: str, run_id: str, instance: Mapping[str, Any]) -> list[str]:
-        """The messages of a task instance's current try, oldest first."""
-        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(instance['task_id'])}/logs/{instance['try_number']}"
-        answer = self._call("GET", f"{path}?map_index={instance['map_index']}&full_content=true")
-        return [line if isinstance(line, str) else str(line.get("event", "")) for line in answer["content"]]
+    def tasks(self, dag_id: str) -> list[dict[str, Any]]:
+        return self._call("GET", f"/api/v2/dags/{dag_id}/tasks")["tasks"]
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
