@@ -118,7 +118,8 @@ def label_facts(labels: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
     facts["positive"] = (judged["label"] == 1).groupby(judged["response_id"]).mean()
     rises = judged["label"] > judged.groupby("response_id")["label"].shift(1)
     facts["rises"] = rises.groupby(judged["response_id"]).sum()
-    facts["status"] = responses.set_index("response_id")["status"].reindex(facts.index)
+    verdicts = responses.drop_duplicates("response_id").set_index("response_id")["status"]
+    facts["status"] = verdicts.reindex(facts.index)
     facts = facts.reset_index()
     gaps = (facts["rows"] != facts["lines"]) | (facts["first"] != 1) | (facts["last"] != facts["lines"])
     passed = facts["status"] == "passed"

@@ -170,6 +170,12 @@ PLANTED = {
     ),
     "failing but recoverable to the end": (put("labels", 5, label=1), "label_facts", "against_verdict", NULL),
     "labels without response": (drop("responses", 2), "label_facts", "unknown_response", NULL),
+    "repeated response": (
+        repeat("responses", 0),
+        "responses",
+        "response_id",
+        "expect_column_values_to_be_unique",
+    ),
     "one label only": (all_positive, "label_facts", "positive", MEAN),
     "no labels": (no_labels, "label_facts", "", ROWS),
 }
