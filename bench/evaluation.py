@@ -148,7 +148,7 @@ def _grade_with_peer(python: Path, problems: Path, samples: Path) -> list[dict[s
         str(samples),
         f"--problem_file={problems}",
     ]
-    command += ["--k=1,10", f"--n_workers={WORKERS}", f"--timeout={TIMEOUT}"]
+    command += [f"--n_workers={WORKERS}", f"--timeout={TIMEOUT}"]
     subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return [json.loads(line) for line in Path(f"{samples}_results.jsonl").read_text().splitlines()]
 
@@ -179,6 +179,8 @@ def _agreement(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict
     figures: dict[str, Any] = {"differing": differing}
     for k in (1, 10):
         enough = [pairs for pairs in alike.values() if len(pairs) >= k]
+        if not enough:
+            continue
         own = sum(pass_at_k(len(p), sum(a for a, _ in p), k) for p in enough) / len(enough)
         other = sum(_product_form(len(p), sum(b for _, b in p), k) for p in enough) / len(enough)
         figures |= {f"pass_at_{k}": own, f"peer_pass_at_{k}": other, f"difference_at_{k}": abs(own - other)}

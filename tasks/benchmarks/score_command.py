@@ -55,7 +55,7 @@ def _score(
     progress = Progress("score")
     started = time.monotonic()
     with Sandbox.open(isolation=options.isolation, workers=options.workers, limits=limits) as sandbox:
-        proof = prove_grader(attempted, sandbox)
+        proof = prove_grader(attempted, sandbox, broken=len(attempted))
         tally, resumed = grade_file(
             options.output,
             identity,

@@ -44,6 +44,11 @@ def test_a_sound_benchmark_is_proven(problems, sandbox):
     }
 
 
+def test_broken_programs_can_be_run_for_a_few_problems_only(problems, sandbox):
+    proof = prove_grader(problems, sandbox, broken=3)
+    assert (proof["empty"], proof["reference"]) == (3, 15)
+
+
 def test_a_reference_that_fails_stops_the_score(problems, sandbox):
     wrong = dataclasses.replace(ASSERTS, problem_id="mine/wrong", reference="    return 3 * x\n")
     with pytest.raises(BadInput, match="mine/wrong reference: failed"):
