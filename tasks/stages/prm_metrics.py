@@ -1,0 +1,101 @@
+"""Measure a PRM on labelled lines of held-out problems: in all, by position, difficulty and length, beside controls.
+
+Neutral lines are left out: they have no truth to be right about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.method.calibration import by_group, quality, reliability
+from tasks.method.prm import Example, score_lines
+from tasks.method.selection import Labelled
+from tasks.method.value_model import ValueModel
+from tasks.problems import Problem
+
+TENTHS = 10
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Columns over labelled lines [N]: label +1 or -1, line number, tenth of the program, program's lines, difficulty."""
+
+    label: np.ndarray
+    position: np.ndarray
+    tenth: np.ndarray
+    length: np.ndarray
+    difficulty: np.ndarray
+
+    @classmethod
+    def of(
+        cls, responses: Sequence[Labelled], examples: Sequence[Example], problems: Mapping[str, Problem]
+    ) -> Lines:
+        """`examples` are the responses' own, neutral lines kept; lines they lack are beyond the model's context."""
+        rows = [
+            (
+                label,
+                line,
+                (line - 1) * TENTHS // len(one.labels),
+                len(one.labels),
+                problems[one.problem_id].difficulty,
+            )
+            for one, example in zip(responses, examples, strict=True)
+            for line, label in enumerate(one.labels[: len(example.ends)], start=1)
+            if label
+        ]
+        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 5).T)
+
+
+def line_scores(
+    value_model: ValueModel, responses: Sequence[Labelled], examples: Sequence[Example]
+) -> np.ndarray:
+    """Scores of the lines of `Lines.of(responses, examples, ...)` [N]."""
+    scored = score_lines(value_model, [one.tokens for one in examples], [one.ends for one in examples])
+    return np.array(
+        [
+            score
+            for one, scores in zip(responses, scored, strict=True)
+            for label, score in zip(one.labels, scores, strict=False)
+            if label
+        ]
+    )
+
+
+def measure(lines: Lines, scores: np.ndarray) -> dict[str, Any]:
+    """What metrics.json says of the PRM."""
+    by_position = by_group(lines.position, scores, lines.label)
+    return {
+        "held_out": {
+            **quality(scores, lines.label),
+            "lines": len(scores),
+            "positive": _positive(lines.label),
+        },
+        "by_position": [{"position": line, **row} for line, row in by_position.items()],
+        "by_difficulty": [
+            {"difficulty": key, **row} for key, row in by_group(lines.difficulty, scores, lines.label).items()
+        ],
+        "by_length": [
+            {"lines": key, **row} for key, row in by_group(lines.length, scores, lines.label).items()
+        ],
+        "reliability": reliability(scores, lines.label),
+    }
+
+
+def simple_controls(train: Lines, held_out: Lines) -> dict[str, dict[str, float]]:
+    """What can be said without reading the program: the mean label, and the mean label at a line's relative position."""
+    mean = train.label.mean()
+    at_tenth = np.array(
+        [train.label[train.tenth == t].mean() if (train.tenth == t).any() else mean for t in range(TENTHS)]
+    )
+    return {
+        "constant": quality(np.full(len(held_out.label), mean), held_out.label),
+        "position": quality(at_tenth[held_out.tenth], held_out.label),
+    }
+
+
+def _positive(labels: np.ndarray) -> float:
+    return float((labels > 0).mean())
