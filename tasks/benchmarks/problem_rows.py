@@ -16,7 +16,7 @@ from tasks.sandbox.program import AssertTests, StdioTests, Tests
 
 def problem_row(where: str, given: Mapping[str, Any], tests: Tests) -> Row:
     """A PROBLEMS row from a checked mapping; `tests` must hold at least one test."""
-    if not _count(tests):
+    if not test_count(tests):
         raise BadInput(where, "the problem has no tests", "at least one test")
     split = given.get("split") or split_by_id(given["problem_id"])
     if split not in SPLITS:
@@ -55,5 +55,6 @@ def parse_json(text: Any, name: str, where: str) -> Any:
         raise BadInput(where, f"field {name!r} is not JSON: {error}") from error
 
 
-def _count(tests: Tests) -> int:
+def test_count(tests: Tests) -> int:
+    """How many tests decide."""
     return len(tests.calls) if isinstance(tests, AssertTests) else len(tests.cases)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.benchmarks import livecodebench
 from tasks.benchmarks.benchmark import BENCHMARKS, Benchmark, benchmark, protocol_id
 from tasks.benchmarks.contamination import overlaps
 from tasks.benchmarks.importers import load_problems
@@ -66,6 +67,7 @@ def _score(
     return {
         "benchmark": bench.NAME,
         "protocol": _protocol(bench, counts, limits),
+        **({"window": livecodebench.window(options.problems)} if bench.NAME == livecodebench.NAME else {}),
         "problems": len(attempted),
         "problems_without_samples": len(problems) - len(attempted),
         "samples": counts.samples,

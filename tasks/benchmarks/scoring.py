@@ -62,14 +62,16 @@ class Tally:
 def grade(
     samples: Iterable[Sample], problems: Mapping[str, Problem], bench: Benchmark, sandbox: Sandbox
 ) -> Iterator[Graded]:
-    """One row per sample, in order. Equal programs are run once."""
+    """One row per sample, in order, as soon as it is judged. Equal programs are run once."""
     known: dict[bytes, Verdict] = {}
     stream = iter(samples)
     while batch := list(islice(stream, SAMPLES_AT_ONCE)):
         fresh = {sample.digest: sample for sample in batch if sample.digest not in known}
-        programs = (sample.program(bench, problems[sample.problem_id]) for sample in fresh.values())
-        known.update(zip(fresh, sandbox.run(programs), strict=True))
-        yield from (_graded(sample, known[sample.digest]) for sample in batch)
+        verdicts = sandbox.run(s.program(bench, problems[s.problem_id]) for s in fresh.values())
+        for sample in batch:
+            if sample.digest not in known:
+                known[sample.digest] = next(verdicts)
+            yield _graded(sample, known[sample.digest])
         for digest in [digest for digest in fresh if known[digest].status == "no_verdict"]:
             del known[digest]  # the sandbox failed, not the program: ask again if it comes again
 

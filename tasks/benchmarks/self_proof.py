@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tasks.benchmarks.problem_rows import test_count
 from tasks.errors import BadInput
 from tasks.problems import Problem
 from tasks.sandbox.program import AssertTests, Program, StdioTests, Verdict
@@ -48,7 +49,7 @@ def prove_grader(problems: Sequence[Problem], sandbox: Sandbox, broken: int = BR
     Raises BadInput, naming problems, when a reference fails, a broken program passes, a problem has no tests, or the
     sandbox gives no verdict.
     """
-    untested = [problem.problem_id for problem in problems if not _test_count(problem)]
+    untested = [problem.problem_id for problem in problems if not test_count(problem.decoded_tests)]
     if untested:
         raise BadInput(
             "self-proof", f"problems without tests: {untested[:SHOWN]}", "at least one test per problem"
@@ -106,8 +107,3 @@ def _redefined(entry_point: str, result: str) -> str:
     base = name if "{original}" in result else "object"
     body = result.format(original=f"super().{method}")
     return f"\nclass {name}({base}):\n    def {method}(self, *given, **named):\n        return {body}\n"
-
-
-def _test_count(problem: Problem) -> int:
-    tests = problem.decoded_tests
-    return len(tests.calls) if isinstance(tests, AssertTests) else len(tests.cases)

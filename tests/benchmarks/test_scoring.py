@@ -184,8 +184,7 @@ def test_equal_programs_are_run_once(tmp_path):
     assert tally.n[NAMES[0]] == 6
 
 
-def test_a_killed_grading_goes_on_and_gives_the_same_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.benchmarks.scoring.SAMPLES_AT_ONCE", 2)
+def test_a_killed_grading_goes_on_and_gives_the_same_file(tmp_path):
     samples = [wrong(NAMES[0], str(number)) for number in range(10)]
     with pytest.raises(KeyboardInterrupt):
         grading(tmp_path, samples, Counting(dies_at=7))
@@ -201,8 +200,7 @@ def test_a_killed_grading_goes_on_and_gives_the_same_file(tmp_path, monkeypatch)
     assert (tmp_path / "out.jsonl").read_bytes() == first
 
 
-def test_the_journal_of_other_samples_is_not_used(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.benchmarks.scoring.SAMPLES_AT_ONCE", 1)
+def test_the_journal_of_other_samples_is_not_used(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         grading(tmp_path, [wrong(NAMES[0], str(number)) for number in range(4)], Counting(dies_at=3))
     counting = Counting()
