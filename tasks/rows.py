@@ -146,6 +146,10 @@ def write_rows(kind: RowKind, rows: Iterable[Mapping[str, Any]], path: Path) -> 
         table = pa.Table.from_pylist(listed, schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise BadInput(f"{kind.name} rows for {path.name}", str(error)) from error
+    for column in kind.columns:
+        if not column.nullable and table[column.name].null_count:
+            first = table[column.name].to_pylist().index(None)
+            raise BadInput(f"{kind.name} row {first}", f"{column.name} is missing")
     pq.write_table(table, path, compression="zstd")
     return table.num_rows
 
