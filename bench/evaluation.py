@@ -85,7 +85,7 @@ def write_samples(problems: Path, path: Path, per_problem: int) -> int:
     rows = []
     with gzip.open(problems, "rt") as stream:
         for problem in map(json.loads, stream):
-            bodies = list(_mutants(problem["canonical_solution"]))
+            bodies = list(mutants(problem["canonical_solution"]))
             for number in range(per_problem):
                 body = rng.choice(bodies) if bodies and rng.random() < 0.5 else problem["canonical_solution"]
                 rows.append({"task_id": problem["task_id"], "completion": f"{body}\n# sample {number}\n"})
@@ -94,7 +94,7 @@ def write_samples(problems: Path, path: Path, per_problem: int) -> int:
     return len(rows)
 
 
-def _mutants(body: str) -> Iterator[str]:
+def mutants(body: str) -> Iterator[str]:
     """The body with one number, comparison or operator changed, one place at a time."""
     changes = {
         "==": "!=",
