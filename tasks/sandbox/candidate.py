@@ -53,7 +53,7 @@ class Candidate:
         self._poll.register(client, 0)  # hang-up only: nobody waits for this verdict
         self._client = client
         self._start(limits)
-        self.send({"code": code})
+        self._send_bytes(code.encode("utf-8", "surrogatepass"))
 
     def _start(self, limits: Limits) -> None:
         self._channel, theirs = socket.socketpair()
@@ -98,10 +98,10 @@ class Candidate:
 
     def send(self, message: dict[str, Any]) -> None:
         """Queue `message`; it leaves while replies are awaited."""
-        self.send_text(codec.to_text(message))
+        self._send_bytes(codec.to_text(message).encode())
 
-    def send_text(self, text: str) -> None:
-        self._outgoing += frames.pack(text.encode())
+    def _send_bytes(self, body: bytes) -> None:
+        self._outgoing += frames.pack(body)
         self._flush()
 
     def receive(self) -> dict[str, Any]:

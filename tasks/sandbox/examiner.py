@@ -167,7 +167,7 @@ def _early_exit(end: End) -> Finding:
 
 def _why_stopped(end: End, limits: Limits) -> Finding | None:
     """What the way the process ended says; None when it left by itself, or was stopped in the normal way."""
-    if end.reason == zygote.NO_FORK:
+    if end.reason == zygote.NOT_STARTED:
         return Finding("no_verdict", "the sandbox could not start a process")
     if end.trouble == "output":
         return Finding("output", f"wrote more than {limits.output_kb} kB")

@@ -20,8 +20,15 @@ _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 # no bytecode, no site-packages, no current folder on the path
 _INTERPRETER = ("-S", "-s", "-P", "-B", "-X", "utf8")
-# the worker inherits nothing of the caller's environment; sets keep one order, threads one arena
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
+# The worker inherits nothing of the caller's environment. Sets keep one order; threads share one arena, which counts
+# in the memory limit; symbols are bound once, not in every fork.
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "MALLOC_ARENA_MAX": "1",
+    "LD_BIND_NOW": "1",
+}
 
 
 class WorkerDied(RuntimeError):

@@ -10,7 +10,6 @@ import builtins
 import io
 import json
 import os
-import socket
 import sys
 import types
 from typing import Any, NoReturn
@@ -22,31 +21,30 @@ _LONGEST_MESSAGE = 2000  # characters of an exception's text that are sent
 _OUT_OF_MEMORY = frames.pack(b'{"raised":["MemoryError"],"text":"","line":null,"where":"code"}')
 
 
-def run(channel: socket.socket, script: bool, scratch: str) -> NoReturn:
-    """Read the source from `channel`, run it, answer calls until the examiner closes. Ends the process."""
-    leave = os._exit
-    job = frames.receive_json(channel)
-    if job is None:
-        leave(0)
-    _prepare_interpreter(scratch)
-    code = 1
-    try:
-        code = _run_script(channel, job["code"]) if script else _answer_calls(channel, job["code"])
-    except MemoryError:
-        channel.sendall(_OUT_OF_MEMORY)
-    finally:
-        leave(code)
-
-
-def _prepare_interpreter(scratch: str) -> None:
-    """As a program expects it: its own folder, the usual recursion depth above our frames, exit() and help()."""
+def prepare_interpreter(scratch: str) -> None:
+    """Once, in the fork server: what every program then finds."""
     os.chdir(scratch)
     os.environ["TMPDIR"] = os.environ["HOME"] = scratch
     sys.argv[:] = ["main.py"]
-    depth, frame = 0, sys._getframe()
-    while frame.f_back is not None:
-        depth, frame = depth + 1, frame.f_back
-    sys.setrecursionlimit(1000 + depth)
+
+
+def run(channel: int, script: bool, depth: int) -> NoReturn:
+    """Read the source from `channel`, run it, answer calls until the examiner closes. Ends the process.
+
+    `depth`: frames of ours below the program's, which do not count in its recursion limit.
+    """
+    leave = os._exit
+    code = 1
+    try:
+        sys.setrecursionlimit(1000 + depth)
+        source = _receive(channel)
+        if source is not None:
+            text = source.decode("utf-8", "surrogatepass")
+            code = _run_script(channel, text) if script else answer_calls(channel, text)
+    except MemoryError:
+        os.write(channel, _OUT_OF_MEMORY)
+    finally:
+        leave(code)
 
 
 def _module(name: str) -> types.ModuleType:
@@ -59,7 +57,7 @@ def _module(name: str) -> types.ModuleType:
 # ---- functions
 
 
-def _answer_calls(channel: socket.socket, source: str) -> int:
+def answer_calls(channel: int, source: str) -> int:
     module = _module("candidate")
     try:
         exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
@@ -69,7 +67,7 @@ def _answer_calls(channel: socket.socket, source: str) -> int:
         _send(channel, _describe(error, "code"))
         return 1
     _send(channel, {"ready": True})
-    while (request := frames.receive(channel)) is not None:
+    while (request := _receive(channel)) is not None:
         _send(channel, _answer(module, json.loads(request)))
     return 0
 
@@ -113,7 +111,7 @@ def resolve(module: types.ModuleType, entry_point: str) -> Any:
 # ---- scripts
 
 
-def _run_script(channel: socket.socket, source: str) -> int:
+def _run_script(channel: int, source: str) -> int:
     """The program as `python main.py` would run it; its exit code."""
     module = _module("__main__")
     _standard_streams()
@@ -161,11 +159,29 @@ def _finish_threads() -> None:
         atexit._run_exitfuncs()
 
 
-# ---- answers
+# ---- messages
 
 
-def _send(channel: socket.socket, message: dict[str, Any]) -> None:
-    frames.send_json(channel, message)
+def _receive(channel: int) -> bytes | None:
+    """The next message; None when the examiner has closed."""
+    header = _read(channel, frames.HEADER.size)
+    return None if header is None else _read(channel, frames.HEADER.unpack(header)[0])
+
+
+def _read(channel: int, size: int) -> bytes | None:
+    data = os.read(channel, size) if size else b""
+    while len(data) < size:
+        more = os.read(channel, size - len(data))
+        if not more:
+            return None
+        data += more
+    return data
+
+
+def _send(channel: int, message: dict[str, Any]) -> None:
+    data = frames.pack(codec.to_text(message).encode())
+    while data:
+        data = data[os.write(channel, data) :]
 
 
 def _describe(error: BaseException, where: str) -> dict[str, Any]:

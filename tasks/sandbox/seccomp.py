@@ -22,6 +22,7 @@ _X32_BIT = 0x40000000
 _NEWEST = 450  # system calls newer than this are reported as absent, so that libc falls back
 _NAMESPACE_FLAGS = 0x7E020080  # every CLONE_NEW*
 _AF_UNIX = 1
+_NARROWED_LATER = ("kill", "tkill", "tgkill", "setsid", "setpgid")  # by `own_signals_filter`, where it is used
 
 Instruction = tuple[int, int, int, int]
 
@@ -72,7 +73,7 @@ def base_filter(architecture: str) -> bytes:
         *_if_number(conditional["socketpair"], _allow_if_argument_is(0, _AF_UNIX)),
         *_if_number(conditional["prlimit64"], _allow_if_argument_is(0, 0)),
     ]
-    allowed = sorted({*free.values(), *(conditional[name] for name in ("kill", "tkill", "tgkill"))})
+    allowed = sorted({*free.values(), *(conditional[name] for name in _NARROWED_LATER)})
     for place, number in enumerate(allowed):
         program.append((_EQUAL, len(allowed) - place + 2, 0, number))
     program += [

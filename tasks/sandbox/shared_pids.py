@@ -63,7 +63,6 @@ class SharedPids:
 
     def confine(self) -> None:
         os.setpgid(0, 0)
-        os.chdir(self.scratch)
         if self._own_user is not None:
             os.setgroups([])
             os.setresgid(self._own_user, self._own_user, self._own_user)

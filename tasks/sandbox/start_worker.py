@@ -7,14 +7,19 @@ server exists: a program gets them for nothing.
 import _sitebuiltins
 import builtins
 import os
-import socket
 import sys
 import types
 
+# `random` and others reseed or reset themselves in every forked child: costs a quarter of a fork, and makes
+# programs that draw numbers differ between runs. Programs that fork share the state, as they do in most languages.
+_register = os.register_at_fork
+os.register_at_fork = lambda **functions: None  # type: ignore[assignment]
 # fmt: off
-import array, base64, bisect, collections, copy, datetime, decimal, enum, fractions, functools, hashlib, heapq  # noqa: E401, F401, I001
-import io, itertools, json, math, operator, random, re, statistics, string, threading, typing  # noqa: E401, F401
+import base64, bisect, collections, copy, datetime, decimal, enum, fractions, functools, heapq  # noqa: E401, F401, E402, I001
+import io, itertools, json, math, operator, random, re, socket, string, typing  # noqa: E401, F401, E402
 # fmt: on
+os.register_at_fork = _register
+random.seed(0)
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 

@@ -22,6 +22,7 @@ from tasks.sandbox.isolation import make_isolation
 from tasks.sandbox.program import Limits, Tests
 from tasks.sandbox.refused import Refused
 from tasks.sandbox.tests_json import tests_from_json
+from tasks.sandbox.warm_up import warm_up
 
 _EXAMINER_MEMORY = 4 << 30  # bytes of address space: what a candidate returns must not exhaust the machine
 _LONGEST_CACHED_TESTS = 1 << 16  # characters
@@ -33,8 +34,9 @@ def main(client: socket.socket) -> None:
     order = frames.receive_json(client)
     if order is None:
         return
+    warm_up()
     try:
-        server = _start_server(client, order)
+        server, pid = _start_server(client, order)
     except Refused as error:
         frames.send_json(client, {"missing": error.missing, "remedy": error.remedy})
         return
@@ -43,14 +45,17 @@ def main(client: socket.socket) -> None:
     gc.freeze()
     frames.send_json(client, {"ready": True})
     _serve(client, Worker(server, client.fileno()))
+    server.close()
+    os.waitpid(pid, 0)  # so that the caller is told the CPU time of all programs
 
 
-def _start_server(client: socket.socket, order: dict[str, Any]) -> socket.socket:
-    """Enter the isolation and fork the fork server; our end of its socket. Raises Refused."""
+def _start_server(client: socket.socket, order: dict[str, Any]) -> tuple[socket.socket, int]:
+    """Enter the isolation and fork the fork server; our end of its socket, and its process id. Raises Refused."""
     isolation = make_isolation(order["isolation"], order["scratch"])
     isolation.enter()
     ours, theirs = socket.socketpair()
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         client.close()
         ours.close()
         try:
@@ -66,7 +71,7 @@ def _start_server(client: socket.socket, order: dict[str, Any]) -> socket.socket
     if said != "ok":
         missing, _, remedy = said.partition("\n")
         raise Refused(missing or "the fork server did not start", remedy)
-    return ours
+    return ours, pid
 
 
 def _serve(client: socket.socket, worker: Worker) -> None:

@@ -17,6 +17,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 from tasks.sandbox import runner
@@ -26,24 +27,38 @@ START = struct.Struct("!ddqqqqB")  # cpu s, wall s, memory, processes, open file
 END = struct.Struct("!Bidq?")  # reason, exit code or -signal, cpu s, peak bytes, clean
 STOP = b"S"
 
-ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, NO_FORK = range(5)
+ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, NOT_STARTED = range(5)
 
-_MEGABYTE = 1 << 20
 _SHORTEST_NAP = 0.004  # seconds between looks at the CPU clock of a program near its limit
+_FRAMES_BELOW = 12  # at most so many of ours are on the stack when a program starts
 _CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Start:
-    """One START message."""
+    """One START message. `limits`: resource limits, as for setrlimit."""
 
     cpu_seconds: float
     wall_seconds: float
-    memory: int
-    processes: int
-    open_files: int
-    file_bytes: int
     script: bool
+    limits: tuple[tuple[int, tuple[int, int]], ...]
+
+
+@lru_cache(maxsize=64)
+def read_start(message: bytes, isolation: Isolation) -> Start:
+    cpu_seconds, wall_seconds, memory, processes, open_files, file_bytes, script = START.unpack(message)
+    values = {
+        # the exact limit is `_watch`'s; this one the program's children have too
+        resource.RLIMIT_CPU: math.ceil(cpu_seconds) + 1,
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_NPROC: isolation.process_limit(processes),
+        resource.RLIMIT_NOFILE: open_files,
+        resource.RLIMIT_FSIZE: file_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+    }
+    limits = tuple((kind, (value, value)) for kind, value in values.items())
+    return Start(cpu_seconds, wall_seconds, bool(script), limits)
 
 
 def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
@@ -51,39 +66,61 @@ def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)  # process 1 of a pid namespace ignores what it does not handle
+        runner.prepare_interpreter(isolation.scratch)
         gc.collect()
         gc.freeze()
         gc.disable()
-        while _one_program(control, isolation):
+        faults = Faults()
+        while _one_program(control, isolation, faults):
             pass
     finally:
         os._exit(0)
 
 
-def _one_program(control: socket.socket, isolation: Isolation) -> bool:
+class Faults:
+    """How a program's process says that it could not be set up. Its end is closed before the code is known."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+    def report(self) -> None:
+        os.write(self._write, b"!")
+
+    def reported(self) -> bool:
+        try:
+            return bool(os.read(self._read, 1))
+        except BlockingIOError:
+            return False
+
+
+def _one_program(control: socket.socket, isolation: Isolation, faults: Faults) -> bool:
     message, descriptors, _, _ = socket.recv_fds(control, START.size, 4)
     if len(message) < START.size:
         return False
-    start = Start(*START.unpack(message))
+    start = read_start(message, isolation)
     isolation.before_fork()
     try:
         pid = os.fork()
     except OSError as error:
         _close(descriptors)
-        control.sendall(END.pack(NO_FORK, error.errno or 0, 0.0, 0, True))
+        control.sendall(END.pack(NOT_STARTED, error.errno or 0, 0.0, 0, True))
         return bool(control.recv(1))
     if pid == 0:
         try:
             control.close()
-            _become_program(start, descriptors, isolation)
+            _become_program(start, descriptors, isolation, faults)
         finally:
             os._exit(1)
     _close(descriptors)
     with contextlib.suppress(OSError):
         os.setpgid(pid, pid)  # as the child does: whichever is first
     reason = _watch(pid, control, start)
-    report = _end(pid, reason, isolation)
-    control.sendall(report)
+    end = _end(pid, isolation)
+    control.sendall(END.pack(NOT_STARTED if faults.reported() else reason, *end))
     return reason == STOPPED or bool(control.recv(1))
 
 
@@ -125,8 +162,8 @@ def cpu_time(pid: int) -> float:
         return 0.0
 
 
-def _end(pid: int, reason: int, isolation: Isolation) -> bytes:
-    """Kill and reap everything; the packed END."""
+def _end(pid: int, isolation: Isolation) -> tuple[int, float, int, bool]:
+    """Kill and reap everything; the rest of END."""
     exit_code, seconds, peak = 0, 0.0, 0
     while True:
         isolation.kill_all(pid)
@@ -143,31 +180,23 @@ def _end(pid: int, reason: int, isolation: Isolation) -> bytes:
         clean = True
     except OSError:
         clean = False
-    return END.pack(reason, exit_code, seconds, peak, clean)
+    return exit_code, seconds, peak, clean
 
 
-def _become_program(start: Start, descriptors: list[int], isolation: Isolation) -> NoReturn:
+def _become_program(start: Start, descriptors: list[int], isolation: Isolation, faults: Faults) -> NoReturn:
     """In the child: nothing of the server's is left open, limits are set, then the code is read and run."""
     channel, *standard = descriptors
-    for target, descriptor in enumerate(standard):
-        os.dup2(descriptor, target)
-        os.close(descriptor)
-    set_limits(start, isolation.process_limit(start.processes))
-    isolation.confine()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.enable()
-    runner.run(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel), start.script, isolation.scratch)
-
-
-def set_limits(start: Start, processes: int) -> None:
-    cpu = math.ceil(start.cpu_seconds) + 1  # the exact limit is `_watch`'s; this one the program's children have too
-    for kind, value in (
-        (resource.RLIMIT_CPU, cpu),
-        (resource.RLIMIT_AS, start.memory),
-        (resource.RLIMIT_NPROC, processes),
-        (resource.RLIMIT_NOFILE, start.open_files),
-        (resource.RLIMIT_FSIZE, start.file_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-    ):
-        resource.setrlimit(kind, (value, value))
+    try:
+        for target, descriptor in enumerate(standard):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+        for kind, value in start.limits:
+            resource.setrlimit(kind, value)
+        isolation.confine()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        gc.enable()
+    except BaseException:
+        faults.report()
+        raise
+    faults.close()
+    runner.run(channel, start.script, _FRAMES_BELOW)
