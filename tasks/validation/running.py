@@ -110,7 +110,7 @@ def _outcome(table: str, result: Any) -> Outcome:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        value = round(value, 6)
+        value = round(float(value), 6)
     return (value if isinstance(value, str) else repr(value))[:300]
 
 

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from tasks.config import load_config
 from tasks.errors import BadInput
+from tasks.stages.stage import Job, run_stage
 from tasks.store import open_store
 from tasks.store.s3 import S3Store
+from tasks.verify import verify_chain
+from tests.stages.toy import STAGE
 
 MEGABYTE = 1 << 20
 
@@ -121,3 +125,15 @@ def test_large_files_go_in_parts(s3: str, tmp_path: Path) -> None:
 def test_a_bucket_that_does_not_exist_is_refused(s3: str) -> None:
     with pytest.raises(BadInput, match="NoSuchBucket"):
         open_store("s3://another-bucket/prefix")
+
+
+def test_a_stage_runs_in_a_bucket(s3: str) -> None:
+    job = Job(load_config("demo", ["sft.epochs=3"]), {}, s3)
+    made = run_stage(STAGE, job)
+    assert run_stage(STAGE, job) == {**made, "cached": True}
+    follower = Job(load_config("demo", ["sft.epochs=4"]), {"before": (made["artifact"],)}, s3)
+    assert not run_stage(STAGE, follower)["cached"]
+    assert [artifact.kind for artifact in verify_chain(run_stage(STAGE, follower)["artifact"])] == [
+        "toy",
+        "toy",
+    ]
