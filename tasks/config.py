@@ -125,7 +125,7 @@ class PPOConfig(Section):
     temperature: Temperature = 1.0
     max_new_tokens: Positive = 192
     tokens_per_micro_batch: Positive = Field(
-        4096, description="prompt and response tokens, padding included, in one forward pass: bounds memory"
+        1024, description="prompt and response tokens, padding included, in one forward pass: bounds memory"
     )
     difficulty_min: int = Field(5, ge=0, description="easiest training problems of the arms")
     difficulty_max: int = Field(7, ge=0, description="hardest training problems of the arms")

@@ -14,6 +14,7 @@ from tasks.method.engine import OptimiserSettings, PlainEngine
 from tasks.method.lines import line_end_tokens
 from tasks.method.logprobs import ResponseLogProbs
 from tasks.method.ppo import PPO, ScoreLines, earn
+from tasks.method.prm import score_lines
 from tasks.method.rewards import random_scores
 from tasks.method.rollout import Response, Timing, collect
 from tasks.method.sft import Pair
@@ -83,10 +84,8 @@ def make_trainer(work: Work, model: Any) -> PPO:
     )
 
 
-def _process_reward(dense: str, reward_model: ValueModel | None) -> ScoreLines | None:
+def _process_reward(dense: str, reward_model: Any) -> ScoreLines | None:
     def from_prm(responses: Sequence[Response]) -> list[list[float]]:
-        from tasks.method.prm import score_lines
-
         rows = [[*response.prompt, *response.tokens] for response in responses]
         ends = [[len(r.prompt) + end for end in line_end_tokens(r.pieces)] for r in responses]
         return score_lines(reward_model, rows, ends)
