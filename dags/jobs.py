@@ -1,4 +1,4 @@
-"""The operator that runs one stage as a job, and nothing else.
+"""The operators that run one stage as a job, and nothing else.
 
 A job's stderr goes to the task log line by line; its result line (the envelope) is the task's XCom. Exit code 64 means
 that the input is bad: the task fails at once. Anything else that is not success is tried again, and the stage goes on
@@ -16,21 +16,22 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dags.links import MlflowLink, run_address, search_address
+from dags.links import DataDocsLink, MlflowLink, ReportLink, run_address, search_address
 from tasks.errors import EXIT_BAD_INPUT
 from tasks.job_process import JobProcess, Outcome
 from tasks.jobs import JobSpec, as_process, stage_arguments
 
 POOL = "jobs"
 _BACKSTOP = timedelta(minutes=5)
+_RUN_LINE = "mlflow run "
 
 
 class JobOperator(BaseOperator):
-    """Runs `python -m tasks STAGE` with the plan's configuration.
+    """Runs `python -m tasks STAGE` with the configuration of the task `plan`.
 
-    Reads the envelope of the task `plan`. `inputs` maps input names to envelopes of upstream tasks (one, or a list of
-    them; skipped tasks' are left out); `cell` is an entry of the plan's `cells` or `checkpoints`, and names the task in
-    the grid. `memory_mb` and `timeout` are the job's limits.
+    `inputs` maps input names to envelopes of upstream tasks (one, or a list of them; skipped tasks' are left out); `cell`
+    is an entry of the plan's `cells` or `checkpoints`, and names the task in the grid. `memory_mb` and `timeout` are the
+    job's limits.
     """
 
     template_fields: Sequence[str] = ("inputs", "cell")
@@ -52,33 +53,25 @@ class JobOperator(BaseOperator):
         super().__init__(pool=POOL, execution_timeout=timeout + _BACKSTOP, **airflow)
         self.stage, self.timeout, self.memory_mb, self.gpus = stage, timeout, memory_mb, gpus
         self.inputs, self.cell = inputs or {}, cell
-        self.plan: dict[str, Any] = {}
-        self.mlflow_link = ""
+        self.addresses: dict[str, str] = {}
+        self._plan: dict[str, Any] = {}
         self._job: JobProcess | None = None
 
     def execute(self, context: Any) -> dict[str, Any]:
-        self.plan = context["ti"].xcom_pull(task_ids="plan")
-        self._link(
-            context, search_address(self.plan["experiment_id"], self.plan["parent_run_id"], self._label())
-        )
-        envelope = self._run(self._arguments(context), {"PSGPO_PARENT_RUN": self.plan["parent_run_id"]})
-        if envelope["mlflow_run_id"]:
-            self._link(context, run_address(self.plan["experiment_id"], envelope["mlflow_run_id"]))
-        return envelope
+        plan = self._plan = context["ti"].xcom_pull(task_ids="plan")
+        self._link(context, search_address(plan["experiment_id"], plan["parent_run_id"], self._label()))
+        return self._run(context, self._arguments(context))
 
     def on_kill(self) -> None:
         if self._job is not None:
             self._job.stop("the task was stopped")
 
     def _arguments(self, context: Any) -> tuple[str, ...]:
-        settings = [
-            f"cell.{name}={self.cell[name]}"
-            for name in ("arm", "seed", "checkpoint")
-            if name in (self.cell or {})
-        ]
+        cell = self.cell or {}
+        settings = [f"cell.{name}={cell[name]}" for name in ("arm", "seed", "checkpoint") if name in cell]
         return stage_arguments(
-            config=self.plan["profile"],
-            overrides=(*self.plan["overrides"], *settings),
+            config=self._plan["profile"],
+            overrides=(*self._plan["overrides"], *settings),
             inputs={name: tuple(_artifacts(given)) for name, given in self.inputs.items()},
             store=os.environ["PSGPO_STORE"],
             label=self._label(),
@@ -87,30 +80,41 @@ class JobOperator(BaseOperator):
     def _label(self) -> str:
         return f"{self.stage} {self.cell['label']}" if self.cell else self.stage
 
-    def _run(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, Any]:
-        spec = JobSpec(
-            self.stage, arguments, self.memory_mb, self.timeout.total_seconds(), self.gpus, environment
-        )
+    def _run(self, context: Any, arguments: tuple[str, ...]) -> dict[str, Any]:
+        """Run the job to its end; the envelope. Raises when there is none."""
+        environment = {"PSGPO_PARENT_RUN": self._plan.get("parent_run_id", "")}
+        seconds = self.timeout.total_seconds()
+        spec = JobSpec(self.stage, arguments, self.memory_mb, seconds, self.gpus, environment)
         self._job = JobProcess(as_process(spec, os.environ))
         self.log.info("python -m tasks %s %s", self.stage, " ".join(arguments))
-        last = [""]
+        last = ""
 
         def on_line(line: str) -> None:
-            last[0] = line
+            nonlocal last
+            last = line
             self.log.info("%s", line)
+            if line.startswith(_RUN_LINE):
+                run_id = line.removeprefix(_RUN_LINE)
+                self._link(context, run_address(self._plan["experiment_id"], run_id))
 
-        return _envelope(self._job.run(on_line), self.stage, last[0])
+        outcome = self._job.run(on_line)
+        return _envelope(outcome, self.stage, last)
 
     def _link(self, context: Any, address: str) -> None:
-        self.mlflow_link = address
-        context["ti"].xcom_push(key=MlflowLink.xcom_key, value=address)
+        """Let the links lead to this run, those to its files included."""
+        for link in self.operator_extra_links:
+            file = getattr(link, "file", "")
+            self.addresses[link.xcom_key] = (
+                f"{address}/artifacts/{file}" if file and "/runs/" in address else address
+            )
+            context["ti"].xcom_push(key=link.xcom_key, value=self.addresses[link.xcom_key])
 
 
 class PlanOperator(JobOperator):
-    """The first task: checks the trigger's conf and opens the parent run. Its envelope is every other task's `plan`."""
+    """The first task: checks the trigger's conf and opens the parent run. Its envelope is what all others are run by."""
 
     def execute(self, context: Any) -> dict[str, Any]:
-        plan = self._run(self._arguments(context), {})
+        plan = self._run(context, self._arguments(context))
         if plan["parent_run_id"]:
             self._link(context, run_address(plan["experiment_id"], plan["parent_run_id"]))
         return plan
@@ -126,6 +130,38 @@ class PlanOperator(JobOperator):
             "--conf",
             json.dumps(conf),
         )
+
+
+class ConcludeOperator(JobOperator):
+    """The last task, whatever happened before: ends the parent run with the result and the report."""
+
+    operator_extra_links = (MlflowLink(), ReportLink())
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        self._plan = context["ti"].xcom_pull(task_ids="plan")
+        if self._plan["parent_run_id"]:
+            self._link(context, run_address(self._plan["experiment_id"], self._plan["parent_run_id"]))
+        return self._run(context, self._arguments(context))
+
+    def _arguments(self, context: Any) -> tuple[str, ...]:
+        dag_id, run_id = context["ti"].dag_id, context["run_id"]
+        states = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id])[run_id]
+        failed = {"failed", "upstream_failed"} & {str(state) for state in states.values()}
+        parent = ("--parent", self._plan["parent_run_id"], "--status", "FAILED" if failed else "FINISHED")
+        reports = () if failed else tuple(_artifacts(self.inputs["report"]))
+        return (*parent, *(argument for uri in reports for argument in ("--report", uri)))
+
+
+class ValidateOperator(JobOperator):
+    """A validation stage, with a link to what it found."""
+
+    operator_extra_links = (MlflowLink(), DataDocsLink())
+
+
+class ReportOperator(JobOperator):
+    """The report stage, with a link to its page."""
+
+    operator_extra_links = (MlflowLink(), ReportLink())
 
 
 def _envelope(outcome: Outcome, stage: str, last_line: str) -> dict[str, Any]:

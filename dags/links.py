@@ -9,18 +9,35 @@ from urllib.parse import quote
 from airflow.sdk import BaseOperatorLink
 
 
-class MlflowLink(BaseOperatorLink):
-    """The task's MLflow run. While it runs, the list of runs of that name below the parent run.
+class _TaskLink(BaseOperatorLink):
+    """A link whose address travels in an XCom, pushed as soon as it is known.
 
-    The address travels in an XCom that the task pushes when it starts; `get_link` is called once more when the task has
-    ended, and what it returns replaces the XCom.
+    `get_link` is called once more when the task has ended, and what it returns replaces the XCom.
     """
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        return operator.addresses.get(self.xcom_key, "")
+
+
+class MlflowLink(_TaskLink):
+    """The task's MLflow run; until that is open, the runs of this name below the parent run."""
 
     name = "MLflow run"
     xcom_key = "mlflow_link"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        return operator.mlflow_link
+
+class ReportLink(_TaskLink):
+    name = "Report"
+    xcom_key = "report_link"
+    file = "report/report.html"
+
+
+class DataDocsLink(_TaskLink):
+    """Great Expectations' pages; they are there before a failing suite stops the task."""
+
+    name = "Data Docs"
+    xcom_key = "data_docs_link"
+    file = "validation/data_docs/index.html"
 
 
 def run_address(experiment_id: str, run_id: str) -> str:

@@ -8,7 +8,7 @@ lines of a program lead astray, and trains again with this knowledge; every arm 
 plan -> prepare problems -> validate -> prepare model -> SFT -+
   +-----------------------------------------------------------+
   +-> evaluate SFT ----------------------------------------------+
-  +-> arms without PRM: train -> evaluate -----------------------+-> report -> promote
+  +-> arms without PRM: train -> evaluate -----------------------+-> report -> promote -> conclude
   +-> baseline -> each checkpoint: sample -> label -+            |
   +-------------------------------------------------+            |
   +-> validate -> fit PRM -> arms with PRM: train -> evaluate ---+
@@ -37,7 +37,7 @@ from typing import Any
 from airflow.sdk import TriggerRule, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.jobs import JobOperator, PlanOperator
+from dags.jobs import ConcludeOperator, JobOperator, PlanOperator, ReportOperator, ValidateOperator
 from dags.params import train_params
 
 SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
@@ -66,24 +66,24 @@ DEFAULTS = {
     default_args=DEFAULTS,
 )
 def psgpo_train() -> None:
-    plan = PlanOperator(task_id="plan", stage="plan", timeout=SHORT, memory_mb=SMALL).output
+    small = {"timeout": SHORT, "memory_mb": SMALL}
+    planned = PlanOperator(task_id="plan", stage="plan", **small)
+    plan = planned.output
 
-    def job(
-        task_id: str, stage: str = "", timeout: timedelta = LONG, memory_mb: int = LARGE, **more: Any
-    ) -> Any:
-        return JobOperator(
-            task_id=task_id, stage=stage or task_id, timeout=timeout, memory_mb=memory_mb, **more
-        )
+    def job(task_id: str, stage: str = "", **more: Any) -> Any:
+        limits = {"timeout": LONG, "memory_mb": LARGE, **more}
+        return JobOperator(task_id=task_id, stage=stage or task_id, **limits)
+
+    def gate(task_id: str, subject: Any) -> Any:
+        return ValidateOperator(task_id=task_id, stage="validate", inputs={"subject": subject}, **small)
 
     def cell_job(task_id: str, cell: Any, **more: Any) -> Any:
         """A job of a mapped group; the grid shows the cell's name."""
         return job(task_id, cell=cell, map_index_template="{{ task.cell.label }}", gpus=1, **more)
 
-    problems = job("prepare_problems", timeout=SHORT, memory_mb=SMALL).output
-    plan >> problems.operator
-    valid = job("validate_problems", "validate", SHORT, SMALL, inputs={"subject": problems})
+    problems = job("prepare_problems", **small).output
     model = job("prepare_model", timeout=SHORT, inputs={"problems": problems})
-    valid >> model
+    planned >> problems.operator >> gate("validate_problems", problems) >> model
     sft = job("sft", gpus=1, inputs={"problems": problems, "model": model.output}).output
     start = {"problems": problems, "sft": sft}
 
@@ -117,10 +117,9 @@ def psgpo_train() -> None:
         return responses, cell_job("label_prefixes", cell, inputs=about).output
 
     responses, labels = supervision.expand(cell=listed)
-    valid_labels = job("validate_labels", "validate", SHORT, SMALL, inputs={"subject": labels})
     evidence = {"problems": problems, "labels": labels, "sft": sft, "policy": baseline.output}
     prm = job("fit_prm", gpus=1, inputs=evidence).output
-    valid_labels >> prm.operator
+    gate("validate_labels", labels) >> prm.operator
 
     @task_group
     def prm_arms(cell: Any) -> Any:
@@ -136,9 +135,11 @@ def psgpo_train() -> None:
         "prm": prm,
     }
     everything = {**results, "responses": responses, "labels": labels, "sft": sft}
-    last = {"timeout": SHORT, "memory_mb": SMALL, "trigger_rule": TriggerRule.NONE_FAILED}
-    report = job("report", inputs=everything, **last).output
-    job("promote", inputs={**results, "report": report}, **last)
+    last = {**small, "trigger_rule": TriggerRule.NONE_FAILED}
+    report = ReportOperator(task_id="report", stage="report", inputs=everything, **last).output
+    promote = job("promote", inputs={**results, "report": report}, **last)
+    conclude = ConcludeOperator(task_id="conclude", stage="conclude", inputs={"report": report}, **small)
+    promote >> conclude.as_teardown(setups=planned)
 
 
 @task

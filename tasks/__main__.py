@@ -29,6 +29,7 @@ STAGES = {
 }
 COMMANDS = {
     "plan": ("tasks.plan", "check a configuration, open the tracking run, list the cells"),
+    "conclude": ("tasks.conclude", "end the tracking run of a pipeline run with its result"),
     "document": ("tasks.documentation", "write the generated tables of docs/"),
     "verify": ("tasks.verify", "re-hash a model and everything it came from"),
     "score": ("tasks.benchmarks.score_command", "grade samples somebody already has"),

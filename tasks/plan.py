@@ -23,6 +23,7 @@ from tasks.errors import BadInput
 from tasks.form import read_form
 from tasks.method.arms import ARMS
 from tasks.store import open_store
+from tasks.tracking.server import as_stage_errors
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
@@ -74,7 +75,8 @@ def make_plan(config: RunConfig, profile: str, overrides: Sequence[str], run_id:
         {"checkpoint": number, "label": f"checkpoint {number}/{count}"} for number in range(1, count + 1)
     ]
     print(f"plan: profile {profile}, {len(cells)} cells, {count} checkpoints to label", file=sys.stderr)
-    parent, experiment = _open_parent(config, run_id, [cell["label"] for cell in cells])
+    with as_stage_errors():
+        parent, experiment = _open_parent(config, run_id, [cell["label"] for cell in cells])
     return {
         "stage": "plan",
         "profile": profile,

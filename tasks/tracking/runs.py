@@ -7,6 +7,7 @@ that is run again finds its own run by the tag `psgpo.digest` and goes on in it,
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,10 @@ class NoTracker:
 
 @contextmanager
 def open_tracker(stage: str, digest: str, label: str, parameters: Mapping[str, Any]) -> Iterator[Tracker]:
-    """The tracker of one stage execution; the MLflow run ends FINISHED, FAILED, or KILLED (try again)."""
+    """The tracker of one stage execution; the MLflow run ends FINISHED, FAILED, or KILLED (try again).
+
+    The run's id is told on stderr at once (`mlflow run ID`): links to it work while the stage runs, and after a crash.
+    """
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         yield NoTracker()
         return
@@ -57,4 +61,6 @@ def open_tracker(stage: str, digest: str, label: str, parameters: Mapping[str, A
 
     parent = os.environ.get(PARENT_VARIABLE, "")
     with open_run(stage, digest, label, parameters, parent, cache_folder()) as tracker:
+        if tracker.run_id:
+            print(f"mlflow run {tracker.run_id}", file=sys.stderr, flush=True)
         yield tracker

@@ -13,14 +13,15 @@ import base64
 import http.client
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TryAgain
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 TIMEOUT_SECONDS = 10.0
@@ -81,6 +82,17 @@ class MlflowServer:
             raise _answered(error) from None
         except (URLError, OSError, http.client.HTTPException, json.JSONDecodeError) as error:
             raise ServerDown(f"MLflow at {self.uri} does not answer: {error}") from None
+
+
+@contextmanager
+def as_stage_errors() -> Iterator[None]:
+    """Inside, a server that is down means "try again" (exit 75), and one that refuses bad input (exit 64)."""
+    try:
+        yield
+    except ServerDown as down:
+        raise TryAgain(str(down)) from down
+    except Refused as refused:
+        raise BadInput(URI_VARIABLE, str(refused)) from refused
 
 
 def configured_server() -> MlflowServer | None:

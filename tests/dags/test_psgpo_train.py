@@ -1,0 +1,115 @@
+"""The pipeline's shape, its form and its jobs' command lines."""
+
+from __future__ import annotations
+
+import importlib
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tasks.__main__ import STAGES
+from tasks.form import form_fields
+
+CHAIN = [
+    "plan",
+    "prepare_problems",
+    "validate_problems",
+    "prepare_model",
+    "sft",
+    "baseline",
+    "supervision.sample_responses",
+    "supervision.label_prefixes",
+    "validate_labels",
+    "fit_prm",
+    "prm_arms.train_policy",
+    "prm_arms.evaluate",
+    "report",
+    "promote",
+    "conclude",
+]
+
+
+def test_the_chain_to_the_report(train: Any) -> None:
+    for before, after in pairwise(CHAIN):
+        assert after in train.get_task(before).downstream_task_ids
+
+
+def test_arms_without_prm_do_not_wait_for_it(train: Any) -> None:
+    upstream = {task.task_id for task in train.get_task("arms.evaluate").get_flat_relatives(upstream=True)}
+    assert {"sft", "arms.train_policy", "cells_without_prm"} <= upstream
+    assert not upstream & {"baseline", "fit_prm", "supervision.label_prefixes"}
+    assert "report" in train.get_task("arms.evaluate").downstream_task_ids
+
+
+def test_cells_that_can_wait_do_not_hold_up_the_chain(train: Any) -> None:
+    priority = {task.task_id: task.priority_weight for task in train.tasks}
+    waiting = {"arms.train_policy", "arms.evaluate", "evaluate_sft"}
+    assert max(priority[name] for name in waiting) < min(priority[name] for name in CHAIN[:10])
+
+
+def test_every_job_is_a_stage(train: Any) -> None:
+    stages = {
+        task.partial_kwargs["stage"] if task.is_mapped else task.stage
+        for task in train.tasks
+        if task.pool == "jobs"
+    }
+    assert stages <= {*STAGES, "plan", "conclude"}
+    assert {
+        "sft",
+        "train_policy",
+        "label_prefixes",
+        "fit_prm",
+        "evaluate",
+        "report",
+        "promote",
+        "conclude",
+        "validate",
+    } <= stages
+
+
+def test_inputs_are_the_stages_inputs(train: Any) -> None:
+    for task in train.tasks:
+        if task.pool == "jobs" and task.task_id not in ("plan", "conclude"):
+            given = task.partial_kwargs.get("inputs", {}) if task.is_mapped else task.inputs
+            stage = task.partial_kwargs["stage"] if task.is_mapped else task.stage
+            declared = importlib.import_module(f"tasks.stages.{stage}").STAGE.inputs
+            assert set(given) <= {name.rstrip("?*") for name in declared}, task.task_id
+            assert {name for name in declared if name.isidentifier()} <= set(given), task.task_id
+
+
+def test_the_form_is_the_forms_fields_and_its_defaults_are_valid(train: Any) -> None:
+    params = train.params
+    assert list(params) == ["profile", *(field.name for field in form_fields()), "overrides"]
+    params.validate()
+    for name in params:
+        param = params.get_param(name)
+        assert param.schema["section"]
+        assert param.schema["title"]
+        assert param.description or param.schema["description_md"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("ppo_learning_rate", 0),
+        ("ppo_steps", 1.5),
+        ("labels_completer", "nobody"),
+        ("arms_arms", ["best"]),
+        ("profile", "huge"),
+        ("data_steps_max", 9),
+    ],
+)
+def test_the_form_refuses(name: str, bad: object, train: Any) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        train.params.get_param(name).resolve(bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [("ppo_learning_rate", 1e-4), ("labels_completer", "sft"), ("arms_arms", ["rl", "psgpo"])],
+)
+def test_the_form_takes(name: str, good: object, train: Any) -> None:
+    assert train.params.get_param(name).resolve(good) == good
