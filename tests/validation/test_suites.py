@@ -181,10 +181,13 @@ PLANTED = {
 }
 
 
-def test_good_rows_meet_every_expectation(tmp_path: Path) -> None:
+def test_good_rows_meet_every_expectation_and_pages_tell_of_it(tmp_path: Path) -> None:
     outcomes = run_suites(tables(good()), tmp_path)
     assert len(outcomes) > 50
     assert [outcome for outcome in outcomes if not outcome.success] == []
+    assert [outcome.column for outcome in outcomes if outcome.warning] == ["positive"]
+    assert (tmp_path / "index.html").is_file()
+    assert len(list((tmp_path / "validations").rglob("*.html"))) == len(tables(good()))
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -208,13 +211,6 @@ def test_a_message_names_table_column_meaning_and_example(tmp_path: Path) -> Non
     )
 
 
-def test_only_the_balance_is_a_warning(tmp_path: Path) -> None:
-    frames = good()
-    all_positive(frames)
-    assert [outcome.warning for outcome in failing(frames, tmp_path, "label_facts")] == [True]
-    assert sum(outcome.warning for outcome in run_suites(tables(good()), tmp_path)) == 1
-
-
 def test_mutated_references_may_have_single_lines_and_any_order(tmp_path: Path) -> None:
     """Labels by mutation judge one edited line each: the rules of the search are not theirs."""
     frames = good()
@@ -222,9 +218,3 @@ def test_mutated_references_may_have_single_lines_and_any_order(tmp_path: Path) 
     put("labels", 4, label=-1)(frames)
     put("labels", 5, label=1)(frames)
     assert failing(frames, tmp_path, "labels", "label_facts") == []
-
-
-def test_data_docs_pages_are_left_in_the_folder(tmp_path: Path) -> None:
-    run_suites(tables(good()), tmp_path)
-    assert (tmp_path / "index.html").is_file()
-    assert len(list((tmp_path / "validations").rglob("*.html"))) == 6
