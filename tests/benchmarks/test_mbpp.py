@@ -125,9 +125,9 @@ def test_all_references_pass_and_most_mutants_fail(real_file, sandbox):
     assert [(p.problem_id, v) for p, v in zip(found, verdicts, strict=True) if not v.passed] == []
     broken = [
         Program(mutant, problem.decoded_tests, Limits(cpu_seconds=1, wall_seconds=10))
-        for problem in found[::20]
+        for problem in found[::40]
         for mutant in list(mutants(problem.reference))[:4]
     ]
     caught = [not verdict.passed for verdict in sandbox.run(broken)]
-    assert len(caught) > 80
+    assert len(caught) > 50
     assert sum(caught) / len(caught) > 0.85  # the rest are equivalent, or three asserts do not tell
