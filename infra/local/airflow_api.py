@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
+
+PATIENCE_SECONDS = 120  # how long reading is tried again when a busy server does not answer
 
 
 class AirflowError(RuntimeError):
@@ -72,11 +75,17 @@ class AirflowApi:
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, "Accept": "application/json"}
         request = Request(self.uri + path, data, headers, method=method)  # noqa: S310 - the stack's own address
-        try:
-            with urlopen(request, timeout=30) as answer:  # noqa: S310
-                return json.loads(answer.read() or b"{}")
-        except HTTPError as error:
-            raise AirflowError(error.code, _message(error)) from None
+        deadline = time.monotonic() + (PATIENCE_SECONDS if method == "GET" else 0)
+        while True:
+            try:
+                with urlopen(request, timeout=30) as answer:  # noqa: S310
+                    return json.loads(answer.read() or b"{}")
+            except HTTPError as error:
+                raise AirflowError(error.code, _message(error)) from None
+            except OSError:  # slow or restarting: reading again does no harm
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
 
 
 def _message(error: HTTPError) -> str:
