@@ -132,8 +132,8 @@ STAGE = Stage(
     inputs={
         "scores*": "scores",
         "policies*": "policy",
-        "responses*": "responses",
-        "labels*": "labels",
+        "responses*?": "responses",
+        "labels*?": "labels",
         "prm?": "prm",
         "sft": "model",
     },

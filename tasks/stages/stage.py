@@ -43,7 +43,8 @@ class Stage:
     """What a stage is. Bump `version` whenever the same inputs would give other content.
 
     `kind` names its artifacts; `sections` the parts of the configuration it reads; `inputs` maps input names to artifact
-    kinds. A trailing `?` marks an optional input, a trailing `*` one that may be given several times (`NAME=URI` repeated).
+    kinds. A trailing `*` marks an input that may be given several times (`NAME=URI` repeated), a trailing `?` an optional
+    one; `*?` is both.
     """
 
     name: str
@@ -200,7 +201,7 @@ def _read_inputs(
             raise BadInput(
                 f"--input {name}", f"is missing for {stage.name}", f"{name}=URI of a {kind} artifact"
             )
-        if len(uris) > 1 and not declared.endswith("*"):
+        if len(uris) > 1 and "*" not in declared:
             raise BadInput(f"--input {name}", "is given more than once", "once")
         read[name] = tuple(fetch_uri(uri, cache) for uri in uris)
         for artifact in read[name]:
