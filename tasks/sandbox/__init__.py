@@ -1,8 +1,8 @@
 """Run generated code and say what it is worth: `docs/sandbox.md`.
 
-    with Sandbox.open(isolation="namespaces", workers=2, limits=Limits()) as sandbox:
-        for verdict in sandbox.run(programs):
-            ...
+with Sandbox.open(isolation="namespaces", workers=2, limits=Limits()) as sandbox:
+    for verdict in sandbox.run(programs):
+        ...
 """
 
 from tasks.sandbox.client import Pending, Sandbox

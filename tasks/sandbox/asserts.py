@@ -46,7 +46,11 @@ class Stub:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.gone:
             raise Gone
-        request = {"call": self._entry_point, "args": codec.encode(list(args)), "kwargs": codec.encode(kwargs)}
+        request = {
+            "call": self._entry_point,
+            "args": codec.encode(list(args)),
+            "kwargs": codec.encode(kwargs),
+        }
         try:
             self._candidate.send(request)
             reply = self._candidate.receive()
@@ -151,10 +155,7 @@ def _ask(candidate: Candidate, request: dict[str, Any]) -> dict[str, Any]:
 
 def _judge_beside(candidate: Candidate, call: str) -> Finding | None:
     split = _split(call)
-    if split is None:
-        reply = _ask(candidate, {"execute": call})
-    else:
-        reply = _ask(candidate, {"evaluate": split[0]})
+    reply = _ask(candidate, {"evaluate": split[0]} if split else {"execute": call})
     if "raised" in reply:
         names = reply["raised"]
         finding = of_raised(reply)

@@ -48,7 +48,7 @@ class Candidate:
         self._outgoing, self._incoming = bytearray(), bytearray()
         self._stdin, self.stdout = memoryview(stdin or b""), bytearray()
         self._open: set[int] = set()
-        self._end: End | None = None
+        self._end: tuple[int, int, float, bool] | None = None
         self._poll = select.poll()
         self._poll.register(client, 0)  # hang-up only: nobody waits for this verdict
         self._client = client
@@ -120,8 +120,8 @@ class Candidate:
             self._pump()
             if self._trouble:
                 return None
-        body = self._next_frame()
         try:
+            body = self._next_frame()
             return None if body is None else self._reply(body)
         except Gone:
             return None
@@ -232,7 +232,7 @@ class Candidate:
         if len(message) < zygote.END.size:
             raise ServerDied("the fork server has ended")
         reason, exit_code, seconds, _, clean = zygote.END.unpack(message)
-        self._end = End(reason, exit_code, seconds, clean, self._trouble)
+        self._end = (reason, exit_code, seconds, clean)
         if self._script:
             self._poll.unregister(self._server.fileno())
 
@@ -250,7 +250,7 @@ class Candidate:
                 os.close(descriptor)
             self._out = self._err = self._in = -1
         assert self._end is not None
-        return self._end
+        return End(*self._end, self._trouble)
 
 
 _DEV_NULL = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -32,7 +32,8 @@ class Sandbox:
         self._jobs: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         first = WorkerProcess.start(isolation)  # says at once when this machine cannot do it
         self._feeders = [
-            Feeder(self._jobs, isolation, workers, first if number == 0 else None) for number in range(workers)
+            Feeder(self._jobs, isolation, workers, first if number == 0 else None)
+            for number in range(workers)
         ]
         self._closed = False
 

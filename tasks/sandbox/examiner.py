@@ -17,7 +17,7 @@ from tasks.sandbox.candidate import Candidate, End, Gone
 from tasks.sandbox.compare import same_output, same_value
 from tasks.sandbox.detail import clean, show
 from tasks.sandbox.finding import Finding, of_raised
-from tasks.sandbox.program import AssertTests, CallTests, Limits, StdioTests, Status, Tests, Verdict
+from tasks.sandbox.program import AssertTests, CallTests, Limits, Status, StdioTests, Tests, Verdict
 
 
 @dataclass
@@ -48,7 +48,9 @@ def examine(worker: Worker, code: str, tests: Tests, limits: Limits) -> Verdict:
     return _verdict(findings, total, [end], limits, beside)
 
 
-def _findings(candidate: Candidate, tests: CallTests | AssertTests, limits: Limits) -> Iterator[Finding | None]:
+def _findings(
+    candidate: Candidate, tests: CallTests | AssertTests, limits: Limits
+) -> Iterator[Finding | None]:
     """One finding per test: None when it passed. Raises Gone when the candidate ended before its tests did."""
     ready = candidate.receive()
     if "raised" in ready:

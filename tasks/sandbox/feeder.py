@@ -12,6 +12,7 @@ from tasks.sandbox.program import CallTests, Limits, Program, StdioTests, Tests,
 from tasks.sandbox.tests_json import tests_to_json
 
 _TRIES = 2  # a program whose worker died is tried once more
+_AT_ONCE = 2  # programs a worker holds: one runs, one waits in its socket
 _GRACE_SECONDS = 30.0  # beyond the limits of the program before a silent worker counts as dead
 
 
@@ -39,16 +40,16 @@ class Pending:
         self._known.set()
 
     def give_up(self, reason: str) -> None:
-        self.set(Verdict("no_verdict", 0, self._total(), 0.0, reason))
+        self.set(Verdict("no_verdict", 0, self.total(), 0.0, reason))
 
-    def _total(self) -> int:
+    def total(self) -> int:
         tests = self.program.tests
         return len(tests.cases) if isinstance(tests, CallTests | StdioTests) else len(tests.calls)
 
     def seconds(self) -> float:
         """The longest that an honest worker can take."""
         tests = self.program.tests
-        runs = len(tests.cases) if isinstance(tests, StdioTests) else 1 + self._total()
+        runs = len(tests.cases) if isinstance(tests, StdioTests) else 1 + self.total()
         return self.limits.wall_seconds * max(1, runs) + _GRACE_SECONDS
 
 
@@ -66,7 +67,7 @@ def _text_of(tests: Tests) -> str:
 
 
 class Feeder:
-    """Takes programs from `jobs` for one worker, two at a time: one runs, one waits in the worker's socket."""
+    """Takes programs from `jobs` for one worker until it gets None."""
 
     def __init__(
         self,
@@ -92,17 +93,31 @@ class Feeder:
 
     def _feed(self) -> None:
         while not self._stopping:
-            pending = self._jobs.get() if not self._under_way else self._next_if_many()
-            if pending is not None:
-                self._hand_over(pending)
-            elif not self._under_way:
-                break
-            if self._under_way and (len(self._under_way) == 2 or pending is None):
-                self._take_verdict()
+            try:
+                if not self._one_step():
+                    break
+            except Exception as error:  # a thread that dies would leave callers waiting for ever
+                self._give_up(f"the sandbox failed: {type(error).__name__}: {error}")
+        self._give_up("the sandbox was closed")
+
+    def _one_step(self) -> bool:
+        """Hand over a program, take a verdict, or both. False when there are no more programs."""
+        pending = self._jobs.get() if not self._under_way else self._next_if_many()
+        if pending is not None:
+            self._hand_over(pending)
+        elif not self._under_way:
+            return False
+        if self._under_way and (len(self._under_way) == _AT_ONCE or pending is None):
+            self._take_verdict()
+        return True
+
+    def _give_up(self, reason: str) -> None:
         for left in self._under_way:
-            left.give_up("the sandbox was closed")
-        if self._worker is not None:
-            self._worker.end()
+            left.give_up(reason)
+        self._under_way.clear()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
     def _next_if_many(self) -> Pending | None:
         """A second program for this worker, unless another worker would start on it sooner."""
@@ -161,4 +176,4 @@ class Feeder:
 
 def _tests_overran(pending: Pending) -> Verdict:
     detail = "the tests themselves ran out of CPU time"
-    return Verdict("timeout", 0, pending._total(), pending.limits.cpu_seconds, detail)
+    return Verdict("timeout", 0, pending.total(), pending.limits.cpu_seconds, detail)

@@ -109,7 +109,8 @@ def _install_filter() -> None:
     try:
         kernel.install_filter(seccomp.base_filter(kernel.ARCHITECTURE))
     except (KeyError, OSError) as error:
-        raise Refused(f"seccomp filters are not available ({error!r})", "CONFIG_SECCOMP_FILTER, x86_64 or aarch64") from error
+        remedy = "a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64"
+        raise Refused(f"seccomp filters are not available ({error!r})", remedy) from error
 
 
 def _unshare_with_maps(as_root: bool) -> None:

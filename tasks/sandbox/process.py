@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from tasks.errors import BadInput
-from tasks.sandbox import frames
+from tasks.sandbox import frames, scratch
 from tasks.sandbox.program import Limits, Verdict
 
 _SCRIPT = Path(__file__).with_name("start_worker.py")
@@ -42,27 +43,27 @@ class WorkerDied(RuntimeError):
 class WorkerProcess:
     """A running worker."""
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, scratch: str) -> None:
-        self._process, self._socket, self._scratch = process, sock, scratch
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, folder: str) -> None:
+        self._process, self._socket, self._scratch = process, sock, folder
 
     @classmethod
     def start(cls, isolation: str) -> WorkerProcess:
         """Raises BadInput when the isolation is not available here, WorkerDied when it does not answer."""
         ours, theirs = socket.socketpair()
-        scratch = tempfile.mkdtemp(prefix="psgpo-sandbox-")
+        folder = tempfile.mkdtemp(prefix="psgpo-sandbox-")
         process = subprocess.Popen(
             [getattr(sys, "_base_executable", sys.executable), *_INTERPRETER, str(_SCRIPT)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             env=_ENVIRONMENT,
             cwd="/",
             start_new_session=True,
         )
         theirs.close()
-        worker = cls(process, ours, scratch)
+        worker = cls(process, ours, folder)
         ours.settimeout(_START_SECONDS)
         try:
-            frames.send_json(ours, {"isolation": isolation, "scratch": scratch})
+            frames.send_json(ours, {"isolation": isolation, "scratch": folder})
             answer = frames.receive_json(ours)
         except OSError:
             answer = None
@@ -112,9 +113,10 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            scratch.empty(self._scratch)
+            os.rmdir(self._scratch)
 
     @property
     def pid(self) -> int:
         return self._process.pid
-

@@ -22,7 +22,13 @@ _X32_BIT = 0x40000000
 _NEWEST = 450  # system calls newer than this are reported as absent, so that libc falls back
 _NAMESPACE_FLAGS = 0x7E020080  # every CLONE_NEW*
 _AF_UNIX = 1
-_NARROWED_LATER = ("kill", "tkill", "tgkill", "setsid", "setpgid")  # by `own_signals_filter`, where it is used
+_NARROWED_LATER = (
+    "kill",
+    "tkill",
+    "tgkill",
+    "setsid",
+    "setpgid",
+)  # by `own_signals_filter`, where it is used
 
 Instruction = tuple[int, int, int, int]
 

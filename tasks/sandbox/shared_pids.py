@@ -56,7 +56,9 @@ class SharedPids:
             self._filtered = True
         except (KeyError, OSError) as error:
             if self._strict:
-                raise Refused(f"seccomp filters are not available ({error!r})", "CONFIG_SECCOMP_FILTER") from error
+                raise Refused(
+                    f"seccomp filters are not available ({error!r})", "CONFIG_SECCOMP_FILTER"
+                ) from error
 
     def before_fork(self) -> None:
         """Process ids are not ours to choose here."""

@@ -13,7 +13,7 @@ import types
 # `random` and others reseed or reset themselves in every forked child: costs a quarter of a fork, and makes
 # programs that draw numbers differ between runs. Programs that fork share the state, as they do in most languages.
 _register = os.register_at_fork
-os.register_at_fork = lambda **functions: None  # type: ignore[assignment]
+os.register_at_fork = lambda **functions: None
 # fmt: off
 import base64, bisect, collections, copy, datetime, decimal, enum, fractions, functools, heapq  # noqa: E401, F401, E402, I001
 import io, itertools, json, math, operator, random, re, socket, string, typing  # noqa: E401, F401, E402
@@ -34,8 +34,8 @@ def _packages_without_running_them() -> None:
 
 def _interactive_names() -> None:
     """`exit`, `quit` and `help` come from site.py, which we do without."""
-    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")  # type: ignore[attr-defined]
-    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")  # type: ignore[attr-defined]
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     builtins.help = _sitebuiltins._Helper()
 
 

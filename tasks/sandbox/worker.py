@@ -94,4 +94,3 @@ def _read_tests(text: bytes) -> Tests:
 def _read_again(text: bytes) -> Tests:
     """The same problem is usually asked for many times in a row."""
     return tests_from_json(text.decode())
-

@@ -65,7 +65,9 @@ def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
     """Fork programs until the examiner goes away. Ends the process."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)  # process 1 of a pid namespace ignores what it does not handle
+            signal.signal(
+                number, signal.SIG_DFL
+            )  # process 1 of a pid namespace ignores what it does not handle
         runner.prepare_interpreter(isolation.scratch)
         gc.collect()
         gc.freeze()

@@ -1,0 +1,4 @@
+"""One arithmetic operation that takes for ever."""
+
+def double(n):
+    return (10 ** (10**9)) % 7

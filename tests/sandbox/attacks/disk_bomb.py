@@ -1,0 +1,6 @@
+"""Write one endless file."""
+
+def double(n):
+    with open("/tmp/large", "wb") as file:
+        while True:
+            file.write(bytes(1 << 20))

@@ -1,0 +1,5 @@
+"""Never return."""
+
+def double(n):
+    while True:
+        pass

@@ -1,0 +1,4 @@
+"""Raise what is not an Exception."""
+
+def double(n):
+    raise GeneratorExit

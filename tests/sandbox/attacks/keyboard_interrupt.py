@@ -1,0 +1,4 @@
+"""Pretend that the user pressed Ctrl-C."""
+
+def double(n):
+    raise KeyboardInterrupt

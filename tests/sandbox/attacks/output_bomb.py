@@ -1,0 +1,5 @@
+"""Print without end."""
+
+def double(n):
+    while True:
+        print("y" * 100_000)

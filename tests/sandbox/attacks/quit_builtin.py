@@ -1,0 +1,4 @@
+"""The exit function of the interactive interpreter."""
+
+def double(n):
+    exit(0)

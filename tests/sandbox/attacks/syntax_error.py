@@ -1,0 +1,4 @@
+"""Not a program."""
+
+def double(n)
+    return 2 * n
