@@ -24,7 +24,7 @@ ARM_COLOURS = {
     "psgpo": "#c8385a",
 }
 _OTHER = ("#7b5ea7", "#6a994e", "#a47148", "#577590", "#333333")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.figsize": (7.2, 4.0),
     "figure.dpi": 110,
     "axes.spines.top": False,
