@@ -170,7 +170,7 @@ class LabelConfig(Section):
     completer: Literal["own", "final", "sft"] = Field("own", description="which checkpoint completes")
     neutral_lines: bool = Field(True, description="label comment, blank and docstring lines 0")
     probe_empty_prefix: bool = Field(False, description="test whether the empty prefix is recoverable")
-    shard_size: Positive = Field(64, description="responses advanced together; the most a kill can lose")
+    shard_size: Positive = Field(200, description="responses advanced together; the most a kill can lose")
     audit_share: Share = Field(0.02, description="share of responses labelled exhaustively as a check")
     seed: int = Field(0, ge=0)
 

@@ -7,7 +7,7 @@ are +1, lines after it -1. Neutral lines are 0 whatever the search says. At most
 
 What makes it cheaper than the paper, with the same meaning of a label:
 
-- a probe asks for 1, 1, 2, 4, ... completions and stops at the first that passes; at most K;
+- a probe asks for 2, 2, 4, 8, ... completions and stops at the first that passes; at most K;
 - a completion that passes proves every prefix it shares with its source, not only the one it was asked for;
 - identical programs are executed once (`tasks/method/trials.py`);
 - neutral lines are not probed: their label is known.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.config import LabelConfig
 from tasks.errors import BadInput
 from tasks.method.labelling import label_rows, search_labels
-from tasks.method.trials import Subject, Trials
+from tasks.method.trials import FIRST_CHUNK, Subject, Trials
 from tasks.rows import LABELS, read_rows, write_rows
 from tests.method.scripted import FAILED, NO_VERDICT, PASSED, Answer, Script, failing
 
@@ -92,7 +92,7 @@ def test_labels_do_not_depend_on_batch_or_shard(shapes, cuts, batch):
 def test_a_probe_stops_at_its_first_pass_and_spends_k_only_on_a_negative():
     always = Script({"r": 15}, rate=1.0)
     searches, cost = search([failing("r", 16)], always)
-    assert cost.completions == len(searches[0].probes)
+    assert cost.completions == FIRST_CHUNK * len(searches[0].probes)
     never = Script({"r": 0}, rate=0.0)
     _, cost = search([failing("r", 16)], never)
     assert cost.completions == 4 * SETTINGS.completions  # lines 8, 4, 2, 1
@@ -105,8 +105,8 @@ def test_a_passing_completion_proves_every_prefix_it_shares():
 
     searches, cost = search([failing("r", 16)], CopiesAll({"r": 15}))
     assert searches[0].labels == [1] * 15 + [-1]
-    assert cost.completions == 1
-    assert searches[0].passes == dict.fromkeys(range(8, 16), 1)
+    assert (cost.completions, cost.executions) == (FIRST_CHUNK, 1)
+    assert searches[0].passes == dict.fromkeys(range(8, 16), FIRST_CHUNK)
 
 
 def test_the_last_line_of_a_failing_response_stays_negative_even_if_a_completion_goes_on_and_passes():
