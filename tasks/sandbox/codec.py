@@ -24,7 +24,26 @@ from typing import Any
 NESTING = 200  # deepest value that crosses
 _INT_BITS = 4096  # larger ints are written in hex: decimal conversion is quadratic and limited by Python
 _HEX = re.compile(r"-?0x[0-9a-f]+\Z")
-_AS_IS = frozenset({type(None), bool, str})
+_AS_IS = frozenset({type(None), bool})
+_TYPES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        bool,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        bytearray,
+        list,
+        tuple,
+        set,
+        frozenset,
+        dict,
+        range,
+        object,
+    )
+}
 _SPECIAL_FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
 
@@ -70,6 +89,8 @@ def _refuse_constant(name: str) -> Any:
 def encode(value: Any, depth: int = 0) -> Any:
     """`value` as a tree that JSON can hold. Raises Unsendable."""
     kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _unicode(value)
     if kind in _AS_IS:
         return value
     if kind is int:
@@ -86,6 +107,15 @@ def encode(value: Any, depth: int = 0) -> Any:
         return {"dict": _pairs(value, depth)}
     encoder = _ENCODERS.get(kind)
     return encoder(value, depth) if encoder else _encode_as_base(value, kind, depth)
+
+
+def _unicode(value: str) -> Any:
+    """As it is, but for lone surrogates: two of them in a row would come back from JSON as one character."""
+    try:
+        value.encode()
+        return value
+    except UnicodeEncodeError:
+        return {"str": base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()}
 
 
 def _items(values: Iterable[Any], depth: int) -> list[Any]:
@@ -120,10 +150,19 @@ _ENCODERS: dict[type, Callable[[Any, int], Any]] = {
     date: lambda value, depth: {"date": value.isoformat()},
     time: lambda value, depth: {"time": _naive(value).isoformat()},
     timedelta: lambda value, depth: {"timedelta": [value.days, value.seconds, value.microseconds]},
+    type: lambda value, depth: _type(value),
     type({}.keys()): lambda value, depth: {"set": _sorted_items(value, depth)},
     type({}.items()): lambda value, depth: {"set": _sorted_items(value, depth)},
     type({}.values()): lambda value, depth: _items(value, depth),
 }
+
+
+def _type(value: type) -> Any:
+    """The builtin types themselves may be arguments: `remove(values, int)`."""
+    for name, kind in _TYPES.items():
+        if value is kind:
+            return {"type": name}
+    raise Unsendable(f"the type {value.__name__!r} is not data")
 
 
 def _naive(value: Any) -> Any:
@@ -229,6 +268,16 @@ def _bytes(body: Any, depth: int) -> bytes:
         raise Malformed("not base64") from None
 
 
+def _builtin(body: Any, depth: int) -> type:
+    if _text(body) not in _TYPES:
+        raise Malformed("not a builtin type")
+    return _TYPES[body]
+
+
+def _str(body: Any, depth: int) -> str:
+    return _bytes(body, depth).decode("utf-8", "surrogatepass")
+
+
 def _complex(body: Any, depth: int) -> complex:
     return complex(*_exactly(2, (float,), body, depth))
 
@@ -241,6 +290,8 @@ _DECODERS: dict[str, Callable[[Any, int], Any]] = {
     "tuple": lambda body, depth: tuple(_values(body, depth)),
     "dict": _dict,
     "int": _int,
+    "str": _str,
+    "type": _builtin,
     "float": _float,
     "complex": _complex,
     "bytes": _bytes,
