@@ -7,11 +7,10 @@ from typing import Any
 from airflow.sdk import Param
 
 from tasks.config import profile_names
-from tasks.form import OVERRIDES, PROFILE, Field, form_fields
+from tasks.form import AS_PROFILE, OVERRIDES, PROFILE, Field, form_fields
 
 DEFAULT_PROFILE = "demo"
 _PROFILE_SECTION = "What to train"
-_AS_PROFILE = "as the profile says"
 
 
 def train_params() -> dict[str, Param]:
@@ -39,8 +38,9 @@ def _param(field: Field) -> Param:
     schema: dict[str, Any] = dict(field.schema)
     about = {"title": field.title, "section": field.section, "description_md": field.description}
     if "enum" in schema:
-        choices = ["", *schema["enum"]]
-        return Param("", type="string", enum=choices, values_display={"": _AS_PROFILE}, **about)
+        choices = [AS_PROFILE, *schema["enum"]]
+        display = {AS_PROFILE: "as the profile says"}
+        return Param(AS_PROFILE, type="string", enum=choices, values_display=display, **about)
     if schema["type"] == "array":
         items = schema["items"]
         return Param(

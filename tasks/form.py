@@ -19,6 +19,8 @@ from tasks.config import RunConfig, load_config, profile_names
 from tasks.errors import BadInput
 
 PROFILE, OVERRIDES = "profile", "overrides"
+AS_PROFILE = "profile"
+"""The choice that means "empty" in a drop-down: Airflow's form does not send an empty one."""
 
 SECTIONS: dict[str, dict[str, str]] = {
     "What to train": {
@@ -73,6 +75,9 @@ SECTIONS: dict[str, dict[str, str]] = {
 }
 
 
+EMPTY = (None, "", AS_PROFILE, [])
+
+
 @dataclass(frozen=True)
 class Field:
     """One field of the form. `schema` is the JSON schema of a value that is given; `key` the setting's dotted key."""
@@ -107,7 +112,7 @@ def read_form(conf: Mapping[str, Any]) -> tuple[str, list[str]]:
     given = [
         f"{keys[name]}={json.dumps(value)}"
         for name, value in conf.items()
-        if name in keys and not _is_empty(value)
+        if name in keys and value not in EMPTY
     ]
     return str(conf.get(PROFILE) or "demo"), given + _lines(conf.get(OVERRIDES))
 
@@ -120,7 +125,8 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
         schema.pop(annotation, None)
     values = {name: _text(getattr(getattr(config, part), leaf)) for name, config in profiles.items()}
     in_profiles = ", ".join(f"{name} {value or 'empty'}" for name, value in values.items())
-    description = f"`{key}`. {meaning[:1].upper()}{meaning[1:]}{'.' if meaning else ''} Empty: {in_profiles}."
+    about = f"{meaning[:1].upper()}{meaning[1:]}. " if len(meaning) > 1 else ""
+    description = f"`{key}`. {about}Empty: {in_profiles}."
     return Field(key.replace(".", "_"), key, title, section, description, schema)
 
 
@@ -128,10 +134,6 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
 def _properties(section: str) -> dict[str, Any]:
     model: type[BaseModel] = type(getattr(RunConfig(), section))
     return model.model_json_schema()["properties"]
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value in ("", [], ())
 
 
 def _text(value: Any) -> str:

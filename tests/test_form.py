@@ -26,7 +26,8 @@ def test_every_field_is_a_setting_with_bounds_and_meaning() -> None:
 
 def test_an_empty_form_is_the_profile() -> None:
     empty = {field.name: None for field in form_fields()} | {
-        "labels_completer": "",
+        "labels_completer": "profile",
+        "data_source": "",
         "arms_arms": [],
         "overrides": None,
     }

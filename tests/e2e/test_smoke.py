@@ -44,17 +44,16 @@ def run(folder: Path, mlflow_server: str) -> Run:
 
     def run_with(conf: dict[str, Any]) -> dict[str, Any]:
         program = Path(__file__).with_name("run_pipeline.py")
-        with (folder / "log").open("w") as log:
-            done = subprocess.run(
-                [sys.executable, str(program), json.dumps(conf)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                check=False,
-                cwd=folder,
-            )
-        assert done.returncode == 0, (folder / "log").read_text()[-3000:]
+        done = subprocess.run(
+            [sys.executable, str(program), json.dumps(conf)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+        )
+        (folder / "log").write_text(done.stdout + done.stderr)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 
     return run_with
