@@ -171,6 +171,9 @@ class LabelConfig(Section):
     neutral_lines: bool = Field(True, description="label comment, blank and docstring lines 0")
     probe_empty_prefix: bool = Field(False, description="test whether the empty prefix is recoverable")
     shard_size: Positive = Field(200, description="responses advanced together; the most a kill can lose")
+    edits_per_problem: int = Field(
+        0, ge=0, description="edited reference solutions per problem as a second source of labels (PRLCoder)"
+    )
     audit_share: Share = Field(0.02, description="share of responses labelled exhaustively as a check")
     seed: int = Field(0, ge=0)
 

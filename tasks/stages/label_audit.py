@@ -87,7 +87,7 @@ def write_audit(
 def _sample(
     folder: Path, problems: Mapping[str, Problem], is_sampled: Callable[[str], bool]
 ) -> tuple[list[Subject], dict[str, list[int]]]:
-    """The sampled failing responses of a labels artifact, and their labels in line order."""
+    """The sampled failing responses of a labels artifact whose labels were searched, and these in line order."""
     subjects = [
         subject_of(row, problems[row["problem_id"]])
         for row in _stream(RESPONSES, folder)
@@ -97,7 +97,8 @@ def _sample(
     for row in _stream(LABELS, folder):
         if row["response_id"] in labels and row["source"] == "search":
             labels[row["response_id"]].append(row["label"])
-    return subjects, labels
+    searched = [subject for subject in subjects if labels[subject.response_id]]
+    return searched, {subject.response_id: labels[subject.response_id] for subject in searched}
 
 
 def _decisions(evidence: Evidence) -> Decisions:

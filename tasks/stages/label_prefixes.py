@@ -5,7 +5,9 @@ out: responses.parquet, labels.parquet, cost.json, audit.json, labels.html
 
 Responses are read, labelled and written shard by shard: memory does not grow with their number, and a killed stage loses
 at most one shard. Left out, and counted in cost.json: empty responses, responses without a verdict, and those whose
-completions lacked verdicts. `labels.html` shows the audited programs, their lines coloured by label.
+completions lacked verdicts. With `labels.edits_per_problem` edited reference solutions of the same problems are labelled
+too: rows with source `mutation`, their texts among the responses. `labels.html` shows the audited programs, their lines
+coloured by label.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.config import LabelConfig
 from tasks.errors import BadInput
-from tasks.problems import read_problems
+from tasks.problems import Problem, read_problems
 from tasks.stages.stage import Stage, StageContext
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ def run(context: StageContext) -> Mapping[str, float]:
         for done in shards:
             context.progress(done, total)
             context.stop.check()
+        if settings.edits_per_problem:
+            _label_edits(
+                context, responses, problems, judge, first_number=-(-total // settings.shard_size) + 1
+            )
         counts, search = join_shards(context.checkpoints, context.output)
         report, audit = audit_artifact(context.output, problems, complete, judge, settings, is_sampled)
     cost = _cost(counts)
@@ -55,6 +61,26 @@ def run(context: StageContext) -> Mapping[str, float]:
     write_audit(context.output, problems, report, audit, search)
     context.tracker.file(context.output / "labels.html")
     return _summary(cost, report, complete, judge, time.monotonic() - started)
+
+
+def _label_edits(
+    context: StageContext,
+    responses: Path,
+    problems: Mapping[str, Problem],
+    judge: SandboxJudge,
+    first_number: int,
+) -> None:
+    """The second source of labels: edited references of the problems that have responses."""
+    from tasks.stages.label_edits import label_edits
+    from tasks.stages.label_shards import problems_with_responses
+
+    answered = [problems[name] for name in problems_with_responses(responses)]
+    checkpoint = context.config.cell.checkpoint
+    for done in label_edits(
+        answered, checkpoint, first_number, judge, context.config.labels, context.checkpoints
+    ):
+        context.progress(done, len(answered), "edited references")
+        context.stop.check()
 
 
 def _completer(context: StageContext) -> Path:

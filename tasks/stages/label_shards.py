@@ -49,6 +49,14 @@ def check_responses(path: Path, problems: Mapping[str, Problem], checkpoint: int
     return len(seen)
 
 
+def problems_with_responses(path: Path) -> list[str]:
+    """Ids of the problems that occur in a responses file, sorted."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    return sorted(pc.unique(pq.read_table(path, columns=["problem_id"])["problem_id"]).to_pylist())
+
+
 def label_shards(
     path: Path,
     problems: Mapping[str, Problem],

@@ -161,3 +161,18 @@ def test_a_completer_that_is_missing_is_refused(micro, files):
 def test_other_completers_can_be_asked(micro, completer, files):
     envelope = label(micro, f"labels.completer={completer}", sft=micro.sft())
     assert read_rows(LABELS, files(envelope["artifact"]) / "labels.parquet")
+
+
+def test_edited_references_are_a_second_source_beside_the_search(micro, files):
+    searched = label(micro)
+    both = label(micro, "labels.edits_per_problem=3", "labels.shard_size=5")
+    plain, rows = (read_rows(LABELS, files(run["artifact"]) / "labels.parquet") for run in (searched, both))
+    assert [row for row in rows if row["source"] == "search"] == plain
+    edited = [row for row in rows if row["source"] == "mutation"]
+    assert {row["label"] for row in edited} >= {1, -1}
+    texts = {
+        row["response_id"] for row in read_rows(RESPONSES, files(both["artifact"]) / "responses.parquet")
+    }
+    assert {row["response_id"] for row in edited} <= texts
+    cost = json.loads((files(both["artifact"]) / "cost.json").read_text())
+    assert cost["edits"] == len({row["response_id"] for row in edited}) == 3 * 6
