@@ -7,10 +7,13 @@ response that was cut at the limit ends like any other: its tests have judged it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 EPSILON = 1e-8
+Total = Callable[[Tensor], Tensor]
 
 
 def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
@@ -31,23 +34,27 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
     return advantages, (advantages + values) * mask
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over mask; 0 where the mask is empty."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
+def masked_mean(values: Tensor, mask: Tensor, total: Total = lambda sums: sums) -> Tensor:
+    """Mean over mask; 0 where the mask is empty. `total` adds up the sums of several processes."""
+    summed, count = total(torch.stack([(values * mask).sum(), mask.sum()]))
+    return summed / count.clamp(min=1)
 
 
-def masked_variance(values: Tensor, mask: Tensor) -> Tensor:
+def masked_variance(values: Tensor, mask: Tensor, total: Total = lambda sums: sums) -> Tensor:
     """Population variance over mask; 0 where the mask is empty."""
-    return masked_mean((values - masked_mean(values, mask)) ** 2, mask)
+    return masked_mean((values - masked_mean(values, mask, total)) ** 2, mask, total)
 
 
-def whiten(values: Tensor, mask: Tensor) -> Tensor:
+def whiten(values: Tensor, mask: Tensor, total: Total = lambda sums: sums) -> Tensor:
     """Zero mean, unit variance over the mask (not over padding), zero outside."""
-    centred = values - masked_mean(values, mask)
-    return centred * torch.rsqrt(masked_variance(values, mask) + EPSILON) * mask
+    centred = values - masked_mean(values, mask, total)
+    return centred * torch.rsqrt(masked_variance(values, mask, total) + EPSILON) * mask
 
 
-def explained_variance(predicted: Tensor, observed: Tensor, mask: Tensor) -> float:
+def explained_variance(
+    predicted: Tensor, observed: Tensor, mask: Tensor, total: Total = lambda sums: sums
+) -> float:
     """1 - Var(observed - predicted) / Var(observed) over the mask; 0 where nothing varies."""
-    total = float(masked_variance(observed, mask))
-    return 1 - float(masked_variance(observed - predicted, mask)) / total if total > EPSILON else 0.0
+    whole = float(masked_variance(observed, mask, total))
+    left = float(masked_variance(observed - predicted, mask, total))
+    return 1 - left / whole if whole > EPSILON else 0.0

@@ -29,6 +29,7 @@ from tasks.method.engine import Engine
 from tasks.method.gae import explained_variance, gae, masked_mean, whiten
 from tasks.method.lines import line_end_tokens, neutral_lines
 from tasks.method.logprobs import ResponseLogProbs, micro_batches
+from tasks.method.ranks import largest, mean_over_ranks, total
 from tasks.method.rewards import (
     RLTF_LINE,
     compiles,
@@ -69,7 +70,7 @@ class Batch:
 
 @dataclass
 class Update:
-    """Sums over the tokens of all updates of one step."""
+    """Sums over the tokens of all updates of one step, on this rank."""
 
     tokens: int = 0
     policy_loss: float = 0.0
@@ -77,6 +78,25 @@ class Update:
     approx_kl: float = 0.0
     clipped: float = 0.0
     ratio_max: float = 0.0
+
+    def add(self, loss: Tensor, critic_loss: Tensor, log_ratio: Tensor, clip: float) -> None:
+        ratio = log_ratio.exp()
+        self.tokens += len(ratio)
+        self.policy_loss += float(loss.detach())
+        self.value_loss += float(critic_loss.detach())
+        self.approx_kl += float(approximate_kl(log_ratio).sum())
+        self.clipped += float(((ratio - 1).abs() > clip).sum())
+        self.ratio_max = max(self.ratio_max, float(ratio.max()))
+
+    def means(self) -> dict[str, float]:
+        """Per token of all ranks."""
+        sums = [self.policy_loss, self.value_loss, self.approx_kl, self.clipped, self.tokens]
+        *means, tokens = total(torch.tensor(sums, dtype=torch.float64)).tolist()
+        names = ("policy_loss", "value_loss", "approx_kl", "clip_fraction")
+        per_token = {
+            f"train/{name}": value / max(1, tokens) for name, value in zip(names, means, strict=True)
+        }
+        return per_token | {"train/ratio_max": largest(self.ratio_max)}
 
 
 @dataclass
@@ -105,14 +125,15 @@ class PPO:
         """
         judged = [response for response in responses if response.judged and response.tokens]
         missing = {"train/no_verdict_share": 1 - sum(r.judged for r in responses) / max(1, len(responses))}
-        if not judged:
+        missing = mean_over_ranks(missing, len(responses))
+        if largest(not judged):  # a rank with nothing to do would leave the others waiting
             return missing, {}
         started = time.monotonic()
         batch, metrics = self.prepare(judged)
         for tensor, phase in ((batch.log_probs, "policy log-probabilities"), (batch.values, "critic values")):
             _finite(tensor.sum(), f"step {number}", phase)
         prepared = time.monotonic()
-        metrics |= missing | self.update(batch, number)
+        metrics = mean_over_ranks(metrics, len(judged)) | missing | self.update(batch, number)
         seconds = {"time/score": prepared - started, "time/update": time.monotonic() - prepared}
         self._move_kl_coefficient(metrics["train/kl"])
         return metrics, seconds
@@ -138,10 +159,10 @@ class PPO:
             **_response_metrics(responses, earned),
             "train/kl": float(log_ratio.sum(-1).mean()),
             "train/kl_coefficient": self.kl_coefficient,
-            "train/entropy": float(masked_mean(entropy, mask)),
-            "train/explained_variance": explained_variance(values, returns, mask),
+            "train/entropy": float(masked_mean(entropy, mask, total)),
+            "train/explained_variance": explained_variance(values, returns, mask, total),
         }
-        return Batch(pairs, mask, log_probs, values, whiten(advantages, mask), returns), metrics
+        return Batch(pairs, mask, log_probs, values, whiten(advantages, mask, total), returns), metrics
 
     def _scores(self, responses: Sequence[Response]) -> list[list[float]]:
         return self.score_lines(responses) if self.score_lines else [[] for _ in responses]
@@ -155,7 +176,9 @@ class PPO:
     ) -> list[Tensor]:
         """Apply `function` micro-batch by micro-batch; its [N] outputs as [B, R]."""
         outputs: list[Tensor] = []
-        for rows in micro_batches([len(pair) for pair in pairs], self.settings.tokens_per_micro_batch):
+        groups = micro_batches([len(pair) for pair in pairs], self.settings.tokens_per_micro_batch)
+        for turn in range(int(largest(len(groups)))):  # as many passes as the busiest rank: they meet
+            rows = groups[turn] if turn < len(groups) else [0]
             results = function(*collate([pairs[row] for row in rows], self.device))
             outputs = outputs or [torch.zeros_like(mask) for _ in results]
             for output, result in zip(outputs, results, strict=True):
@@ -168,29 +191,31 @@ class PPO:
 
     def update(self, batch: Batch, number: int) -> dict[str, float]:
         """`epochs` passes over the batch in `minibatches` optimiser steps each."""
-        total = Update()
+        sums = Update()
         for epoch in range(self.settings.epochs):
             order = list(range(len(batch.pairs)))
             random.Random(f"ppo/{self.seed}/{number}/{epoch}").shuffle(order)
-            size = -(-len(order) // self.settings.minibatches)
-            for start in range(0, len(order), size):
-                place = f"step {number}, epoch {epoch}, batch {start // size}"
-                self._minibatch(batch, order[start : start + size], total, place)
-        return {
-            "train/policy_loss": total.policy_loss / total.tokens,
-            "train/value_loss": total.value_loss / total.tokens,
-            "train/approx_kl": total.approx_kl / total.tokens,
-            "train/clip_fraction": total.clipped / total.tokens,
-            "train/ratio_max": total.ratio_max,
-        }
+            for part in range(self.settings.minibatches):
+                place = f"step {number}, epoch {epoch}, batch {part}"
+                self._minibatch(batch, order[part :: self.settings.minibatches], sums, place)
+        return sums.means()
 
-    def _minibatch(self, batch: Batch, rows: list[int], total: Update, place: str) -> None:
-        """One optimiser step of policy and critic on some rows; gradients are means over all their tokens."""
+    def _minibatch(self, batch: Batch, rows: list[int], sums: Update, place: str) -> None:
+        """One optimiser step of policy and critic on some rows; gradients are means over the tokens of all ranks.
+
+        Every rank makes as many passes as the busiest one, because passes meet in collective operations; a rank that is
+        done repeats one with weight 0.
+        """
         settings = self.settings
-        tokens = int(batch.mask[rows].sum())
+        tokens = int(total(batch.mask[rows].sum()))
+        if not tokens:
+            return
         lengths = [len(batch.pairs[row]) for row in rows]
-        for group in micro_batches(lengths, settings.tokens_per_micro_batch):
-            part = [rows[index] for index in group]
+        groups = [
+            [rows[i] for i in group] for group in micro_batches(lengths, settings.tokens_per_micro_batch)
+        ]
+        for turn in range(int(largest(len(groups)))):
+            part, weight = (groups[turn], 1 / tokens) if turn < len(groups) else ([0], 0.0)
             chosen = batch.mask[part] > 0
             old, advantages, values, returns = (
                 tensor[part][chosen]
@@ -199,13 +224,14 @@ class PPO:
             inputs = collate([batch.pairs[row] for row in part], self.device)
             log_probs, _ = self.policy(*inputs)
             loss = policy_loss(log_probs, old, advantages, settings.clip).sum()
-            self.policy.backward(_finite(loss, place, "policy loss") / tokens)
+            self.policy.backward(_finite(loss, place, "policy loss") * weight)
             (predicted,) = self._values(*inputs)
             critic_loss = value_loss(predicted, values, returns, settings.value_clip).sum()
             self.critic.backward(
-                settings.value_coefficient * _finite(critic_loss, place, "value loss") / tokens
+                settings.value_coefficient * _finite(critic_loss, place, "value loss") * weight
             )
-            _add(total, loss, critic_loss, log_probs.detach() - old, settings.clip)
+            if weight:
+                sums.add(loss, critic_loss, log_probs.detach() - old, settings.clip)
         for engine, rate, name in (
             (self.policy, settings.learning_rate, "policy"),
             (self.critic, settings.critic_learning_rate, "critic"),
@@ -257,16 +283,6 @@ def approximate_kl(log_ratio: Tensor) -> Tensor:
     return log_ratio.exp() - 1 - log_ratio
 
 
-def _add(total: Update, loss: Tensor, critic_loss: Tensor, log_ratio: Tensor, clip: float) -> None:
-    ratio = log_ratio.exp()
-    total.tokens += len(ratio)
-    total.policy_loss += float(loss.detach())
-    total.value_loss += float(critic_loss.detach())
-    total.approx_kl += float(approximate_kl(log_ratio).sum())
-    total.clipped += float(((ratio - 1).abs() > clip).sum())
-    total.ratio_max = max(total.ratio_max, float(ratio.max()))
-
-
 def _finite(loss: Tensor, place: str, phase: str) -> Tensor:
     if not torch.isfinite(loss):
         raise ArithmeticError(f"{place}, phase {phase}: {float(loss.detach())}")
@@ -289,13 +305,14 @@ def _environment_rewards(earned: Sequence[Earned], mask: Tensor) -> Tensor:
 
 
 def _response_metrics(responses: Sequence[Response], earned: Sequence[Earned]) -> dict[str, float]:
-    count, lines = len(responses), max(1, sum(one.lines for one in earned))
+    count, lines = len(responses), sum(one.lines for one in earned)
+    all_neutral, all_lines = total(torch.tensor([sum(one.neutral for one in earned), lines])).tolist()
     return {
         "train/reward": sum(one.outcome + sum(one.dense) for one in earned) / count,
         "train/pass_rate": sum(response.verdict.passed for response in responses) / count,
         "train/response_tokens": sum(len(response.tokens) for response in responses) / count,
         "train/finished_share": sum(response.finished for response in responses) / count,
         "train/lines": lines / count,
-        "train/comment_share": sum(one.neutral for one in earned) / lines,
+        "train/comment_share": all_neutral / max(1, all_lines),
         "train/prm_return": sum(one.prm_return for one in earned) / count,
     }

@@ -1,0 +1,128 @@
+"""The engine over DeepSpeed: ZeRO 1, 2 or 3 from a file in `infra/deepspeed`, one process per device.
+
+Losses are divided by the tokens of all ranks (`ppo.py`), so gradients are to be summed, and DeepSpeed averages them: a
+loss is multiplied by the number of ranks before its backward pass. Accumulation is ours, the reduction happens in `step`.
+Importing this file imports DeepSpeed, which takes seconds; a single process on a CPU never does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from deepspeed.utils import (
+    safe_get_full_fp32_param,
+    safe_get_full_optimizer_state,
+    safe_set_full_fp32_param,
+    safe_set_full_optimizer_state,
+)
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tasks.method.engine import MOMENTS, OPTIMISER_FILE, WEIGHTS_FILE, OptimiserSettings, parameter_groups
+from tasks.method.ranks import ranks
+
+
+def start_ranks() -> None:
+    """Join the run that `torchrun` (or the deepspeed launcher) started; alone, a run of one process."""
+    alone = {
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29500",
+    }
+    for name, value in alone.items():
+        os.environ.setdefault(name, value)
+    deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
+
+
+class DeepSpeedEngine:
+    """`zero`: a file of DeepSpeed settings; batch sizes, optimiser and clipping are filled in here."""
+
+    def __init__(self, model: nn.Module, settings: OptimiserSettings, zero: Path) -> None:
+        config: dict[str, Any] = {
+            **json.loads(zero.read_text(encoding="utf-8")),
+            "train_micro_batch_size_per_gpu": 1,  # micro-batches are formed by tokens; DeepSpeed only counts them
+            "gradient_accumulation_steps": 1,
+            "managed_gradient_accumulation": False,
+            "gradient_clipping": settings.max_gradient_norm,
+            "steps_per_print": 1 << 30,
+        }
+        optimiser = torch.optim.AdamW(
+            parameter_groups(model, settings.weight_decay), lr=0.0, betas=settings.betas
+        )
+        self.model = model
+        self.engine, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=config)
+        self.taken = 0
+        self._start_moments()
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.engine(*arguments)
+
+    def backward(self, loss: Tensor) -> None:
+        self.engine.backward(loss * ranks())
+
+    def step(self, learning_rate: float) -> float:
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.engine.step()
+        self.taken += 1
+        return float(self.engine.get_global_grad_norm() or 0.0)
+
+    def save(self, folder: Path) -> None:
+        """Collective: every rank gathers, rank 0 writes."""
+        weights: dict[str, Tensor] = {}
+        moments: dict[str, Tensor] = {}
+        for name, parameter in self.model.named_parameters():
+            weights[name] = _copy(safe_get_full_fp32_param(parameter))
+            moments[f"{name}/step"] = torch.tensor(float(self.taken))
+            for key in MOMENTS:
+                moments[f"{name}/{key}"] = _copy(safe_get_full_optimizer_state(parameter, key))
+        if self.engine.global_rank == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(weights, folder / WEIGHTS_FILE)
+            save_file(moments, folder / OPTIMISER_FILE)
+
+    def load(self, folder: Path) -> None:
+        weights, moments = load_file(folder / WEIGHTS_FILE), load_file(folder / OPTIMISER_FILE)
+        for name, parameter in self.model.named_parameters():
+            self.taken = int(moments.get(f"{name}/step", torch.tensor(0.0)))
+            for key in MOMENTS if self.taken else ():
+                safe_set_full_optimizer_state(parameter, moments[f"{name}/{key}"], key)
+            safe_set_full_fp32_param(parameter, weights[name])
+            with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0), torch.no_grad():
+                parameter.copy_(
+                    weights[name]
+                )  # what the forward pass uses; under ZeRO-3 gathered for the purpose
+        for flat in self._flat_parameters():
+            self._adam.state[flat]["step"].fill_(float(self.taken))
+
+    @property
+    def _adam(self) -> torch.optim.Optimizer:
+        return self.engine.optimizer.optimizer
+
+    def _flat_parameters(self) -> list[Tensor]:
+        """This rank's parts of the float32 weights, which the optimiser works on."""
+        zero = self.engine.optimizer
+        parts = getattr(zero, "single_partition_of_fp32_groups", None)
+        return list(parts if parts is not None else zero.fp32_partitioned_groups_flat)
+
+    def _start_moments(self) -> None:
+        """Create Adam's state now. DeepSpeed links it to the parameters after the first group's first step, when the
+        other groups have none yet; and a checkpoint may be loaded before any step.
+        """
+        for flat in self._flat_parameters():
+            self._adam.state[flat] = {key: torch.zeros_like(flat) for key in MOMENTS}
+            self._adam.state[flat]["step"] = torch.tensor(0.0)
+        link = getattr(self.engine.optimizer, "_lazy_init_hp_params_optimizer_state", None)
+        if link is not None:  # ZeRO-1 and 2
+            link()
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().float().cpu().contiguous().clone()
