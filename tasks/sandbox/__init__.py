@@ -5,7 +5,8 @@ with Sandbox.open(isolation="namespaces", workers=2, limits=Limits()) as sandbox
         ...
 """
 
-from tasks.sandbox.client import Pending, Sandbox
+from tasks.sandbox.client import Sandbox
+from tasks.sandbox.pending import Pending
 from tasks.sandbox.program import (
     STATUSES,
     AssertTests,

@@ -1,69 +1,43 @@
-"""The thread that keeps one worker busy, and the handle on a program under way."""
+"""The thread that keeps one worker busy."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Protocol
 
 from tasks.errors import BadInput
-from tasks.sandbox.process import WorkerDied, WorkerProcess
-from tasks.sandbox.program import CallTests, Limits, Program, StdioTests, Tests, Verdict
-from tasks.sandbox.tests_json import tests_to_json
+from tasks.sandbox.pending import Pending
+from tasks.sandbox.program import Limits, Verdict
 
 _TRIES = 2  # a program whose worker died is tried once more
-_AT_ONCE = 2  # programs a worker holds: one runs, one waits in its socket
-_GRACE_SECONDS = 30.0  # beyond the limits of the program before a silent worker counts as dead
 
 
-class Pending:
-    """A program whose verdict is not known yet."""
+class WorkerDied(RuntimeError):
+    """The worker is gone. `by_tests`: it was ended because the tests themselves used up their CPU time."""
 
-    def __init__(self, program: Program, limits: Limits) -> None:
-        self.program, self.limits = program, limits
-        self.tests = _text_of(program.tests)
-        self.tries = 0
-        self._known = threading.Event()
-        self._verdict: Verdict | None = None
-
-    def done(self) -> bool:
-        return self._known.is_set()
-
-    def result(self) -> Verdict:
-        """The verdict; waits for it."""
-        self._known.wait()
-        assert self._verdict is not None
-        return self._verdict
-
-    def set(self, verdict: Verdict) -> None:
-        self._verdict = verdict
-        self._known.set()
-
-    def give_up(self, reason: str) -> None:
-        self.set(Verdict("no_verdict", 0, self.total(), 0.0, reason))
-
-    def total(self) -> int:
-        tests = self.program.tests
-        return len(tests.cases) if isinstance(tests, CallTests | StdioTests) else len(tests.calls)
-
-    def seconds(self) -> float:
-        """The longest that an honest worker can take."""
-        tests = self.program.tests
-        runs = len(tests.cases) if isinstance(tests, StdioTests) else 1 + self.total()
-        return self.limits.wall_seconds * max(1, runs) + _GRACE_SECONDS
+    def __init__(self, by_tests: bool = False, why: str = "the worker ended") -> None:
+        self.by_tests = by_tests
+        super().__init__(why)
 
 
-_texts: deque[tuple[Tests, str]] = deque(maxlen=64)
+class Worker(Protocol):
+    """A local process (`process.py`) or a connection to a service (`remote.py`)."""
 
+    at_once: int  # programs it holds: one runs, others wait in its socket
 
-def _text_of(tests: Tests) -> str:
-    """The tests as text; the same object is usually submitted many times in a row."""
-    for known, text in _texts:
-        if known is tests:
-            return text
-    text = tests_to_json(tests)
-    _texts.appendleft((tests, text))
-    return text
+    def send(self, code: str, tests: str, limits: Limits) -> None:
+        """Queue a job. Raises WorkerDied."""
+
+    def receive(self, seconds: float) -> tuple[Verdict, bool]:
+        """The verdict on the oldest job, and whether this was the worker's last. Raises WorkerDied."""
+
+    def interrupt(self) -> None:
+        """Make a waiting `receive` return."""
+
+    def end(self) -> None: ...
 
 
 class Feeder:
@@ -72,11 +46,11 @@ class Feeder:
     def __init__(
         self,
         jobs: queue.SimpleQueue[Pending | None],
-        isolation: str,
+        start: Callable[[], Worker],
         workers: int,
-        worker: WorkerProcess | None,
+        worker: Worker | None,
     ) -> None:
-        self._jobs, self._isolation, self._workers, self._worker = jobs, isolation, workers, worker
+        self._jobs, self._start, self._workers, self._worker = jobs, start, workers, worker
         self._under_way: deque[Pending] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._feed, name="sandbox-feeder", daemon=True)
@@ -107,7 +81,7 @@ class Feeder:
             self._hand_over(pending)
         elif not self._under_way:
             return False
-        if self._under_way and (len(self._under_way) == _AT_ONCE or pending is None):
+        if self._worker is not None and (len(self._under_way) >= self._worker.at_once or pending is None):
             self._take_verdict()
         return True
 
@@ -130,7 +104,7 @@ class Feeder:
         self._under_way.append(pending)
         try:
             if self._worker is None:
-                self._worker = WorkerProcess.start(self._isolation)
+                self._worker = self._start()
             self._worker.send(pending.program.code, pending.tests, pending.limits)
         except (WorkerDied, BadInput) as error:
             self._replace_worker(error)
@@ -143,16 +117,18 @@ class Feeder:
             self._replace_worker(error)
             return
         pending = self._under_way.popleft()
-        if verdict.status == "no_verdict" and pending.tries + 1 < _TRIES:
+        again = verdict.status == "no_verdict" and pending.tries + 1 < _TRIES
+        if again:
             pending.tries += 1
-            self._under_way.append(pending)
-            self._worker.send(pending.program.code, pending.tests, pending.limits)
         else:
             pending.set(verdict)
         if last:
             self._worker.end()
             self._worker = None
+            self._under_way.extend([pending] if again else [])
             self._start_over()
+        elif again:
+            self._hand_over(pending)
 
     def _replace_worker(self, error: Exception) -> None:
         """The oldest program is the one that ran when the worker died; it alone is counted as tried."""

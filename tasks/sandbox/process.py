@@ -6,21 +6,24 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.errors import BadInput
 from tasks.sandbox import frames, scratch
+from tasks.sandbox.feeder import WorkerDied
 from tasks.sandbox.program import Limits, Verdict
+
+if TYPE_CHECKING:
+    import subprocess
 
 _SCRIPT = Path(__file__).with_name("start_worker.py")
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
-# no bytecode, no site-packages, no current folder on the path
-_INTERPRETER = ("-S", "-s", "-P", "-B", "-X", "utf8")
+# no site-packages, no current folder on the path
+_INTERPRETER = ("-S", "-s", "-P", "-X", "utf8")
 # The worker inherits nothing of the caller's environment. Sets keep one order; threads share one arena, which counts
 # in the memory limit; symbols are bound once, not in every fork.
 _ENVIRONMENT = {
@@ -32,16 +35,10 @@ _ENVIRONMENT = {
 }
 
 
-class WorkerDied(RuntimeError):
-    """The worker is gone. `by_tests`: it was ended because the tests themselves used up their CPU time."""
-
-    def __init__(self, by_tests: bool = False) -> None:
-        self.by_tests = by_tests
-        super().__init__("the worker ended")
-
-
 class WorkerProcess:
-    """A running worker."""
+    """A running worker on this machine."""
+
+    at_once = 2
 
     def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, folder: str) -> None:
         self._process, self._socket, self._scratch = process, sock, folder
@@ -49,6 +46,9 @@ class WorkerProcess:
     @classmethod
     def start(cls, isolation: str) -> WorkerProcess:
         """Raises BadInput when the isolation is not available here, WorkerDied when it does not answer."""
+        import subprocess
+        import tempfile
+
         ours, theirs = socket.socketpair()
         folder = tempfile.mkdtemp(prefix="psgpo-sandbox-")
         process = subprocess.Popen(
@@ -75,7 +75,6 @@ class WorkerProcess:
         return worker
 
     def send(self, code: str, tests: str, limits: Limits) -> None:
-        """Queue a job. Raises WorkerDied."""
         try:
             self._socket.settimeout(None)
             frames.send_json(self._socket, {"code": code, "limits": astuple(limits)})
@@ -84,7 +83,6 @@ class WorkerProcess:
             raise self._died() from None
 
     def receive(self, seconds: float) -> tuple[Verdict, bool]:
-        """The verdict on the oldest job, and whether this was the worker's last. Raises WorkerDied."""
         try:
             self._socket.settimeout(seconds)
             answer = frames.receive_json(self._socket)
@@ -99,7 +97,6 @@ class WorkerProcess:
         return WorkerDied(self._process.returncode == -signal.SIGPROF)
 
     def interrupt(self) -> None:
-        """Make a waiting `receive` return."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -107,10 +104,12 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Close, wait, and kill if it does not go by itself."""
+        from subprocess import TimeoutExpired
+
         self._socket.close()
         try:
             self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             self._process.kill()
             self._process.wait()
         with contextlib.suppress(OSError):

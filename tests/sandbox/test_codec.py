@@ -121,7 +121,7 @@ def test_nan_and_negative_zero() -> None:
 @given(st.sets(st.text(max_size=3)))
 @settings(max_examples=25, deadline=None)
 def test_equal_sets_have_equal_texts(value: set[str]) -> None:
-    assert codec.dumps(value) == codec.dumps(set(sorted(value, reverse=True)))
+    assert codec.dumps(value) == codec.dumps(dict.fromkeys(sorted(value, reverse=True)).keys())
 
 
 class Liar(int):

@@ -21,9 +21,8 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no benchmark data at
 
 def rows(name: str) -> list[dict[str, Any]]:
     path = DATA / name
-    opened = gzip.open(path, "rt") if name.endswith(".gz") else path.open()
-    with opened as lines:
-        return [json.loads(line) for line in lines]
+    text = gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def humaneval(row: dict[str, Any], completion: str) -> Program:

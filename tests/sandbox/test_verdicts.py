@@ -127,7 +127,14 @@ def test_tests_that_pass_a_function_need_the_second_mode(sandbox: Sandbox) -> No
     assert (beside.status, beside.mode) == ("passed", "beside")
 
 
-CLASSES = "class Node:\n    def __init__(self, value):\n        self.value = value\n\ndef read(node):\n    return node.value\n"
+CLASSES = """
+class Node:
+    def __init__(self, value):
+        self.value = value
+
+def read(node):
+    return node.value
+"""
 
 
 def test_second_mode_runs_setup_after_the_candidate(sandbox: Sandbox) -> None:
@@ -148,7 +155,15 @@ def test_second_mode_compares_here(sandbox: Sandbox) -> None:
 
 
 def test_methods_are_called_on_a_new_instance(sandbox: Sandbox) -> None:
-    code = "class Solution:\n    def __init__(self):\n        self.seen = []\n    def f(self, n):\n        self.seen.append(n)\n        return self.seen"
+    code = """
+class Solution:
+    def __init__(self):
+        self.seen = []
+
+    def f(self, n):
+        self.seen.append(n)
+        return self.seen
+"""
     tests = CallTests("Solution().f", (Case((1,), [1]), Case((2,), [2])))
     assert judge(sandbox, code, tests).passed
 
