@@ -88,7 +88,7 @@ class DataConfig(Section):
 class SFTConfig(Section):
     """Supervised fine-tuning on the demonstrations."""
 
-    epochs: Positive = 10
+    epochs: Positive = 5
     batch_size: Positive = 32
     learning_rate: Rate = 2e-3
     warmup: Share = Field(0.05, description="share of steps with rising learning rate")
@@ -100,11 +100,11 @@ class SFTConfig(Section):
 class PPOConfig(Section):
     """Policy optimisation; the same for the baseline and for every arm, so that arms compare."""
 
-    steps: Positive = Field(40, description="policy updates")
+    steps: Positive = Field(30, description="policy updates")
     long_steps: Positive = Field(
-        150, description="policy updates of the arm rl_long: about the PRM arms' total compute"
+        160, description="policy updates of the arm rl_long: about the PRM arms' total compute"
     )
-    batch_size: Positive = Field(48, description="responses per step")
+    batch_size: Positive = Field(36, description="responses per step")
     responses_per_problem: Positive = Field(1, description="responses sampled for each problem of a batch")
     learning_rate: Rate = 3e-4
     critic_learning_rate: Rate = 1e-3
@@ -136,7 +136,7 @@ class PPOConfig(Section):
 class BaselineConfig(Section):
     """The RL run whose checkpoints supply the process supervision data (section 3 of the paper)."""
 
-    steps: Positive = 40
+    steps: Positive = 30
     checkpoints: Positive = Field(4, description="evenly spaced checkpoints kept")
     difficulty_min: int = Field(3, ge=0)
     difficulty_max: int = Field(7, ge=0)
@@ -154,7 +154,7 @@ class RewardConfig(Section):
 class SampleConfig(Section):
     """Responses sampled from each baseline checkpoint."""
 
-    problems: Positive = Field(200, description="problems per checkpoint")
+    problems: Positive = Field(150, description="problems per checkpoint")
     responses_per_problem: Positive = Field(2, description="n")
     temperature: Temperature = 1.0
     difficulty_min: int = Field(3, ge=0)
@@ -202,6 +202,7 @@ class ArmsConfig(Section):
 
     arms: tuple[ArmName, ...] = ("rl", "rl_long", "dense", "value_init", "psgpo")
     n_seeds: Positive = 2
+    long_seeds: Positive = Field(1, description="seeds of rl_long, which costs several times an arm")
 
     @model_validator(mode="after")
     def _distinct(self) -> ArmsConfig:
@@ -223,10 +224,10 @@ class EvaluationConfig(Section):
     """Benchmarks and how they are sampled."""
 
     benchmarks: tuple[Literal["stepcode"], ...] = ("stepcode",)
-    samples: Positive = Field(10, description="n samples per problem")
+    samples: Positive = Field(5, description="n samples per problem")
     temperature: Temperature = 0.2
     max_new_tokens: Positive = 192
-    problems: Positive = Field(300, description="problems of the test split used")
+    problems: Positive = Field(200, description="problems of the test split used")
     seed: int = Field(0, ge=0)
 
 

@@ -63,12 +63,16 @@ def check(config: RunConfig) -> None:
     _check_difficulties(config)
 
 
+def _seeds(config: RunConfig, arm: str) -> int:
+    return min(config.arms.long_seeds, config.arms.n_seeds) if arm == "rl_long" else config.arms.n_seeds
+
+
 def make_plan(config: RunConfig, profile: str, overrides: Sequence[str], run_id: str) -> dict[str, Any]:
     """The plan. Without an arm that needs a PRM there are no checkpoints to sample and no PRM is fitted."""
     cells: list[dict[str, Any]] = [
         {"arm": arm, "seed": seed, "label": f"{arm}/seed{seed}", "needs_prm": ARMS[arm].needs_prm}
         for arm in config.arms.arms
-        for seed in range(config.arms.n_seeds)
+        for seed in range(_seeds(config, arm))
     ]
     count = config.baseline.checkpoints if any(cell["needs_prm"] for cell in cells) else 0
     checkpoints = [
