@@ -80,7 +80,7 @@ def test_envelope_fits_an_xcom(tmp_path: Path, capsys: pytest.CaptureFixture[str
             "model.source: '/no/such/model' does not exist; allowed: tiny, a folder",
         ),
         ({"data_source": "/no/problems.jsonl"}, "data.source: '/no/problems.jsonl' is no file"),
-        ({"baseline_checkpoints": 41}, "baseline.checkpoints: 41 is too many; allowed: at most 40"),
+        ({"baseline_checkpoints": 41}, "baseline.checkpoints: 41 is too many; allowed: at most 30"),
         (
             {"ppo_difficulty_min": 7, "ppo_difficulty_max": 5},
             "ppo.difficulty_min: 7 exceeds difficulty_max 5",
