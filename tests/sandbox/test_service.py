@@ -67,8 +67,8 @@ def test_verdicts_are_those_of_an_embedded_sandbox(address: str, sandbox: Sandbo
         b"[]",
         b'{"code": 1, "tests": "", "limits": []}',
         b'{"code": "", "tests": "{}", "limits": []}',
-    ]
-    + [b'{"code":"","tests":"{\\"form\\":\\"stdio\\",\\"cases\\":[]}","limits":[-1]}'],
+        b'{"code": "", "tests": "{\\"form\\": \\"stdio\\", \\"cases\\": []}", "limits": [-1]}',
+    ],
 )
 def test_malformed_requests_are_refused(address: str, body: bytes) -> None:
     from tasks.sandbox.remote import connect

@@ -63,7 +63,13 @@ def test_cpu_time_decides_not_wall_time(sandbox: Sandbox) -> None:
 
 
 def test_memory_error_that_is_caught_is_no_verdict_on_memory(sandbox: Sandbox) -> None:
-    code = "def square(n):\n    try:\n        bytearray(1 << 40)\n    except MemoryError:\n        return n * n\n    return None"
+    code = """
+def square(n):
+    try:
+        return bytearray(1 << 40)
+    except MemoryError:
+        return n * n
+"""
     assert judge(sandbox, code, SQUARE).passed
 
 
