@@ -19,6 +19,8 @@ from deepspeed.utils import (
     safe_get_full_optimizer_state,
     safe_set_full_fp32_param,
     safe_set_full_optimizer_state,
+    safe_set_local_fp32_param,
+    safe_set_local_optimizer_state,
 )
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -93,8 +95,8 @@ class DeepSpeedEngine:
         for name, parameter in self.model.named_parameters():
             self.taken = int(moments.get(f"{name}/step", torch.tensor(0.0)))
             for key in MOMENTS if self.taken else ():
-                safe_set_full_optimizer_state(parameter, moments[f"{name}/{key}"], key)
-            safe_set_full_fp32_param(parameter, weights[name])
+                _set(parameter, moments[f"{name}/{key}"], key)
+            _set(parameter, weights[name])
             with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0), torch.no_grad():
                 parameter.copy_(
                     weights[name]
@@ -122,6 +124,26 @@ class DeepSpeedEngine:
         link = getattr(self.engine.optimizer, "_lazy_init_hp_params_optimizer_state", None)
         if link is not None:  # ZeRO-1 and 2
             link()
+
+
+def _set(parameter: nn.Parameter, value: Tensor, moment: str = "") -> None:
+    """Set a parameter's float32 weight or one of its moments from the full tensor, on every rank.
+
+    Under ZeRO-3 a rank's part is cut out here: DeepSpeed's own cut fails where a size does not divide by the ranks.
+    """
+    if not hasattr(parameter, "ds_id"):
+        if moment:
+            safe_set_full_optimizer_state(parameter, value, moment)
+        else:
+            safe_set_full_fp32_param(parameter, value)
+        return
+    size, rank = parameter.ds_tensor.ds_numel, torch.distributed.get_rank()  # type: ignore[attr-defined]
+    padded = nn.functional.pad(value.flatten(), (0, size * ranks() - value.numel()))
+    part = padded[rank * size : (rank + 1) * size]
+    if moment:
+        safe_set_local_optimizer_state(parameter, part, moment)
+    else:
+        safe_set_local_fp32_param(parameter, part)
 
 
 def _copy(tensor: Tensor) -> Tensor:
