@@ -88,7 +88,7 @@ class DataConfig(Section):
 class SFTConfig(Section):
     """Supervised fine-tuning on the demonstrations."""
 
-    epochs: Positive = 5
+    epochs: Positive = 7
     batch_size: Positive = 32
     learning_rate: Rate = 2e-3
     warmup: Share = Field(0.05, description="share of steps with rising learning rate")
@@ -102,9 +102,9 @@ class PPOConfig(Section):
 
     steps: Positive = Field(30, description="policy updates")
     long_steps: Positive = Field(
-        160, description="policy updates of the arm rl_long: about the PRM arms' total compute"
+        100, description="policy updates of the arm rl_long: about the PRM arms' total compute"
     )
-    batch_size: Positive = Field(36, description="responses per step")
+    batch_size: Positive = Field(40, description="responses per step")
     responses_per_problem: Positive = Field(1, description="responses sampled for each problem of a batch")
     learning_rate: Rate = 3e-4
     critic_learning_rate: Rate = 1e-3
@@ -127,8 +127,8 @@ class PPOConfig(Section):
     tokens_per_micro_batch: Positive = Field(
         1024, description="prompt and response tokens, padding included, in one forward pass: bounds memory"
     )
-    difficulty_min: int = Field(5, ge=0, description="easiest training problems of the arms")
-    difficulty_max: int = Field(7, ge=0, description="hardest training problems of the arms")
+    difficulty_min: int = Field(4, ge=0, description="easiest training problems of the arms")
+    difficulty_max: int = Field(6, ge=0, description="hardest training problems of the arms")
     checkpoint_every: Positive = Field(10, description="steps between resumable checkpoints")
     max_no_verdict: Share = Field(0.1, description="share of responses without verdict that stops the run")
 
@@ -139,7 +139,7 @@ class BaselineConfig(Section):
     steps: Positive = 30
     checkpoints: Positive = Field(4, description="evenly spaced checkpoints kept")
     difficulty_min: int = Field(3, ge=0)
-    difficulty_max: int = Field(7, ge=0)
+    difficulty_max: int = Field(6, ge=0)
 
 
 class RewardConfig(Section):
@@ -154,11 +154,11 @@ class RewardConfig(Section):
 class SampleConfig(Section):
     """Responses sampled from each baseline checkpoint."""
 
-    problems: Positive = Field(150, description="problems per checkpoint")
+    problems: Positive = Field(120, description="problems per checkpoint")
     responses_per_problem: Positive = Field(2, description="n")
     temperature: Temperature = 1.0
     difficulty_min: int = Field(3, ge=0)
-    difficulty_max: int = Field(7, ge=0)
+    difficulty_max: int = Field(6, ge=0)
     seed: int = Field(0, ge=0)
 
 
@@ -174,7 +174,7 @@ class LabelConfig(Section):
     edits_per_problem: int = Field(
         0, ge=0, description="edited reference solutions per problem as a second source of labels (PRLCoder)"
     )
-    audit_share: Share = Field(0.02, description="share of responses labelled exhaustively as a check")
+    audit_share: Share = Field(0.01, description="share of responses labelled exhaustively as a check")
     seed: int = Field(0, ge=0)
 
 
@@ -224,7 +224,7 @@ class EvaluationConfig(Section):
     """Benchmarks and how they are sampled."""
 
     benchmarks: tuple[Literal["stepcode"], ...] = ("stepcode",)
-    samples: Positive = Field(5, description="n samples per problem")
+    samples: Positive = Field(3, description="n samples per problem")
     temperature: Temperature = 0.2
     max_new_tokens: Positive = 192
     problems: Positive = Field(200, description="problems of the test split used")
