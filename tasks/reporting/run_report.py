@@ -18,6 +18,9 @@ from tasks.reporting.results import (
     length_bin,
 )
 
+LONG_ARM = "rl_long"
+"""Plain RL with more updates: compared by compute, not by updates."""
+
 SMOOTHING = 5
 """Learning curves are running means over this many updates: a single batch's pass rate is noisy."""
 
@@ -112,7 +115,16 @@ def build_page(
 
 
 def conclude(arms: Sequence[ArmResult]) -> str:
-    """The result in one sentence, whichever arm won."""
+    """The result in a few sentences, whichever arm won: first at equal updates, then at equal compute."""
+    equal = [arm for arm in arms if arm.arm != LONG_ARM]
+    sentences = [_compare_equal_updates(equal)] if equal else []
+    longer = next((arm for arm in arms if arm.arm == LONG_ARM), None)
+    if longer is not None:
+        sentences.append(_compare_compute(longer, equal))
+    return " ".join(sentences)
+
+
+def _compare_equal_updates(arms: Sequence[ArmResult]) -> str:
     best = max(arms, key=lambda arm: arm.pass_at_1)
     baseline = next((arm for arm in arms if arm.arm == BASELINE_ARM), None)
     if baseline is None or best is baseline:
@@ -124,6 +136,19 @@ def conclude(arms: Sequence[ArmResult]) -> str:
     return (
         f"{best.arm} has the highest pass@1, {_percent(best.pass_at_1)} against {_percent(baseline.pass_at_1)} of the RL "
         f"baseline; paired difference {_points(difference)} points [{_points(low)}, {_points(high)}], {sure}."
+    )
+
+
+def _compare_compute(longer: ArmResult, arms: Sequence[ArmResult]) -> str:
+    """The baseline with more updates beside the best arm that also paid for labels and a PRM."""
+    supervised = [arm for arm in arms if arm.total_cpu_seconds > arm.cpu_seconds]
+    text = f"With {longer.steps} updates and {longer.total_cpu_seconds:.0f} CPU seconds, plain RL reaches {_percent(longer.pass_at_1)}"
+    if not supervised:
+        return f"{text}."
+    best = max(supervised, key=lambda arm: arm.pass_at_1)
+    return (
+        f"{text}; {best.arm} reached {_percent(best.pass_at_1)} with {best.total_cpu_seconds:.0f} CPU seconds, "
+        "baseline, samples, labels and PRM included."
     )
 
 
@@ -158,8 +183,8 @@ def _arms_table(arms: Sequence[ArmResult], reference: Mapping[str, float]) -> Ta
 def _intervals_text() -> str:
     return (
         "Equal updates: all arms but rl_long make the same number of policy updates from the same SFT policy "
-        "on the same prompts. Equal compute: rl_long spends on more updates about what the PRM arms spend on "
-        "baseline, samples, labels and PRM (last column)."
+        "on the same prompts. Equal compute: rl_long spends on more updates what the PRM arms spend on baseline, "
+        "samples, labels and PRM; how nearly equal, the last column says (CPU seconds for one policy)."
     )
 
 

@@ -127,7 +127,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=1,
+    version=2,
     sections=("profile",),
     inputs={
         "scores*": "scores",

@@ -9,7 +9,13 @@ from tasks.reporting.results import Score, arm_results, by_bin, difficulty_bin, 
 
 def _score(arm: str, seed: int, solved: dict[str, int], n: int = 10) -> Score:
     rows = [
-        {"problem_id": name, "difficulty": int(name[1]), "reference_tokens": 30 * int(name[1]), "n": n, "c": c}
+        {
+            "problem_id": name,
+            "difficulty": int(name[1]),
+            "reference_tokens": 30 * int(name[1]),
+            "n": n,
+            "c": c,
+        }
         for name, c in solved.items()
     ]
     return Score(arm, seed, {"arm": arm, "seed": seed, "per_problem": rows, "pass_at_1": 0.0})
@@ -29,7 +35,9 @@ def test_mean_by_problem_keeps_only_problems_every_seed_judged():
 
 
 def test_arm_results_give_the_paired_gain_over_rl_and_none_for_rl_itself():
-    rl, psgpo = arm_results([*RL, *PSGPO], {"rl": 40, "psgpo": 40}, {"rl": 10.0, "psgpo": 11.0}, {"psgpo": 30.0})
+    rl, psgpo = arm_results(
+        [*RL, *PSGPO], {"rl": 40, "psgpo": 40}, {"rl": 10.0, "psgpo": 11.0}, {"psgpo": 30.0}
+    )
     assert rl.gain is None
     assert rl.pass_at_1 == pytest.approx(1.0 / 3)
     assert rl.per_seed == pytest.approx((1.0 / 3, 1.0 / 3))

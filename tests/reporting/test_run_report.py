@@ -27,7 +27,19 @@ def test_conclusion_says_when_the_difference_may_be_noise():
 
 
 def test_conclusion_reports_a_winning_baseline():
-    assert conclude([dataclasses.replace(RL, pass_at_1=0.5), PSGPO]).startswith("rl has the highest pass@1: 50.0 %")
+    assert conclude([dataclasses.replace(RL, pass_at_1=0.5), PSGPO]).startswith(
+        "rl has the highest pass@1: 50.0 %"
+    )
+
+
+def test_the_long_baseline_is_compared_by_compute_not_by_updates():
+    longer = dataclasses.replace(
+        RL, arm="rl_long", pass_at_1=0.6, steps=160, cpu_seconds=200.0, total_cpu_seconds=200.0
+    )
+    text = conclude([RL, longer, PSGPO])
+    assert text.startswith("psgpo has the highest pass@1, 31.0 %")
+    assert "160 updates and 200 CPU seconds, plain RL reaches 60.0 %" in text
+    assert "psgpo reached 31.0 % with 250 CPU seconds" in text
 
 
 def test_figures_are_the_same_bytes_twice(tmp_path):
