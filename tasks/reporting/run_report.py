@@ -142,7 +142,8 @@ def _compare_equal_updates(arms: Sequence[ArmResult]) -> str:
 def _compare_compute(longer: ArmResult, arms: Sequence[ArmResult]) -> str:
     """The baseline with more updates beside the best arm that also paid for labels and a PRM."""
     supervised = [arm for arm in arms if arm.total_cpu_seconds > arm.cpu_seconds]
-    text = f"With {longer.steps} updates and {longer.total_cpu_seconds:.0f} CPU seconds, plain RL reaches {_percent(longer.pass_at_1)}"
+    spent = f"With {longer.steps} updates and {longer.total_cpu_seconds:.0f} CPU seconds"
+    text = f"{spent}, plain RL reaches {_percent(longer.pass_at_1)}"
     if not supervised:
         return f"{text}."
     best = max(supervised, key=lambda arm: arm.pass_at_1)
