@@ -61,14 +61,15 @@ def audit_artifact(
 
 
 def write_audit(
-    folder: Path,
+    labels_folder: Path,
+    output: Path,
     problems: Mapping[str, Problem],
     report: Mapping[str, Any],
     audit: Decisions,
     search: Decisions | None = None,
 ) -> None:
-    """audit.json and labels.html beside the labels. The page shows the search's decisions, or else the audit's own."""
-    subjects, labels = _sample(folder, problems, audit.__contains__)
+    """audit.json and labels.html, written into `output`. The page shows the search's decisions, or else the audit's own."""
+    subjects, labels = _sample(labels_folder, problems, audit.__contains__)
     programs = [
         LabelledProgram(
             subject.response_id,
@@ -80,8 +81,8 @@ def write_audit(
         )
         for subject in subjects
     ]
-    (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-    write_label_page(programs, report, "Labels of line prefixes", folder / "labels.html")
+    (output / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    write_label_page(programs, report, "Labels of line prefixes", output / "labels.html")
 
 
 def _sample(

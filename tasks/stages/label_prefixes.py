@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.config import LabelConfig
-from tasks.errors import BadInput
 from tasks.problems import Problem, read_problems
 from tasks.stages.stage import Stage, StageContext
 
@@ -32,7 +31,7 @@ def run(context: StageContext) -> Mapping[str, float]:
     from tasks.stages.generation import sampler_for
     from tasks.stages.label_audit import audit_artifact, sampled_for_audit, write_audit
     from tasks.stages.label_shards import check_responses, join_shards, label_shards
-    from tasks.stages.prefix_completions import PolicyCompleter, SandboxJudge
+    from tasks.stages.prefix_completions import PolicyCompleter, SandboxJudge, completer_folder
     from tasks.stages.sandboxes import open_sandbox
 
     limit_threads()
@@ -42,7 +41,11 @@ def run(context: StageContext) -> Mapping[str, float]:
     responses = context.input("responses").path / "responses.parquet"
     total = check_responses(responses, problems, context.config.cell.checkpoint)
     is_sampled = sampled_for_audit(settings, total)
-    sampler = sampler_for(_completer(context))
+    sft = context.optional_input("sft")
+    folder = completer_folder(
+        settings, context.config.cell.checkpoint, context.input("policy").path, sft.path if sft else None
+    )
+    sampler = sampler_for(folder)
     complete = PolicyCompleter(sampler, settings.temperature, context.config.ppo.max_new_tokens, context.stop)
     with open_sandbox(context.config.sandbox) as sandbox:
         judge = SandboxJudge(sandbox, problems)
@@ -58,7 +61,7 @@ def run(context: StageContext) -> Mapping[str, float]:
         report, audit = audit_artifact(context.output, problems, complete, judge, settings, is_sampled)
     cost = _cost(counts)
     (context.output / "cost.json").write_text(json.dumps(cost, indent=1, sort_keys=True) + "\n")
-    write_audit(context.output, problems, report, audit, search)
+    write_audit(context.output, context.output, problems, report, audit, search)
     context.tracker.file(context.output / "labels.html")
     return _summary(cost, report, complete, judge, time.monotonic() - started)
 
@@ -81,29 +84,6 @@ def _label_edits(
     ):
         context.progress(done, len(answered), "edited references")
         context.stop.check()
-
-
-def _completer(context: StageContext) -> Path:
-    """The checkpoint that completes. Raises BadInput when it does not exist."""
-    completer, policy = context.config.labels.completer, context.input("policy").path
-    if completer == "sft":
-        sft = context.optional_input("sft")
-        if sft is None:
-            raise BadInput(
-                "--input sft", "is missing for labels.completer = sft", "sft=URI of a model artifact"
-            )
-        return sft.path
-    folder = (
-        policy / "policy"
-        if completer == "final"
-        else policy / "checkpoints" / str(context.config.cell.checkpoint)
-    )
-    if not folder.is_dir():
-        have = sorted(path.name for path in (policy / "checkpoints").glob("*"))
-        raise BadInput(
-            f"cell.checkpoint {folder.name}", "is not a checkpoint of this policy", ", ".join(have) or "none"
-        )
-    return folder
 
 
 def _cost(counts: Mapping[str, int]) -> dict[str, float]:

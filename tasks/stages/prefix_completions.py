@@ -6,7 +6,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
+from tasks.config import LabelConfig
+from tasks.errors import BadInput
 from tasks.method.trials import Completion, Subject, Wanted
 from tasks.problems import Problem
 from tasks.sampling.engine import Request, Sampler
@@ -99,6 +102,21 @@ class SandboxJudge:
 
     def __call__(self, problem_id: str, text: str) -> _Awaited:
         return _Awaited(self.sandbox.submit(self.problems[problem_id].program(text)), self)
+
+
+def completer_folder(settings: LabelConfig, checkpoint: int, policy: Path, sft: Path | None) -> Path:
+    """The checkpoint that completes, by `labels.completer`. Raises BadInput when it does not exist."""
+    if settings.completer == "sft":
+        if sft is None:
+            raise BadInput(
+                "--input sft", "is missing for labels.completer = sft", "sft=URI of a model artifact"
+            )
+        return sft
+    folder = policy / "policy" if settings.completer == "final" else policy / "checkpoints" / str(checkpoint)
+    if not folder.is_dir():
+        have = ", ".join(sorted(path.name for path in (policy / "checkpoints").glob("*")))
+        raise BadInput(f"cell.checkpoint {folder.name}", "is not a checkpoint of this policy", have or "none")
+    return folder
 
 
 def subject_of(row: Mapping[str, object], problem: Problem) -> Subject:
