@@ -61,7 +61,7 @@ def dumps(value: Any) -> str:
 
 
 def to_text(tree: Any) -> str:
-    return json.dumps(tree, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return _encode_json(tree)
 
 
 def loads(text: str | bytes) -> Any:
@@ -72,7 +72,7 @@ def loads(text: str | bytes) -> Any:
 def parse(text: str | bytes) -> Any:
     """The JSON tree in `text`, not yet a value. Raises Malformed."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _decode_json(text if type(text) is str else text.decode())
     except Malformed:
         raise
     except (ValueError, RecursionError, MemoryError) as error:
@@ -81,6 +81,10 @@ def parse(text: str | bytes) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise Malformed(f"{name} is not JSON")
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 # ---- encoding

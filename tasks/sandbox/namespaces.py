@@ -88,8 +88,9 @@ class Namespaces:
             os.close(self._last_pid)
         if self._as_root:
             os.setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
-            os.setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
-        kernel.drop_capabilities()
+            os.setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID)  # takes all capabilities away
+        else:
+            kernel.drop_capabilities()
 
     def process_limit(self, processes: int) -> int:
         """RLIMIT_NPROC: it counts per user and user namespace; worker and fork server may be that user too."""

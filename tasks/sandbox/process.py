@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,7 @@ class WorkerProcess:
     def send(self, code: str, tests: str, limits: Limits) -> None:
         try:
             self._socket.settimeout(None)
-            frames.send_json(self._socket, {"code": code, "limits": astuple(limits)})
+            frames.send_json(self._socket, {"code": code, "limits": list(vars(limits).values())})
             self._socket.sendall(frames.pack(tests.encode()))
         except OSError:
             raise self._died() from None

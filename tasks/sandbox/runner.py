@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import io
-import json
 import os
 import sys
 import types
@@ -68,7 +67,7 @@ def answer_calls(channel: int, source: str) -> int:
         return 1
     _send(channel, {"ready": True})
     while (request := _receive(channel)) is not None:
-        _send(channel, _answer(module, json.loads(request)))
+        _send(channel, _answer(module, codec.parse(request)))
     return 0
 
 

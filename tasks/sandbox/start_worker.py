@@ -15,7 +15,7 @@ import types
 _register = os.register_at_fork
 os.register_at_fork = lambda **functions: None
 # fmt: off
-import base64, bisect, collections, copy, datetime, decimal, enum, fractions, functools, heapq  # noqa: E401, F401, E402, I001
+import bisect, collections, copy, enum, functools, heapq  # noqa: E401, F401, E402, I001
 import io, itertools, json, math, operator, random, re, socket, string, typing  # noqa: E401, F401, E402
 # fmt: on
 os.register_at_fork = _register

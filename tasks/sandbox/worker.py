@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-from dataclasses import astuple
 from functools import lru_cache
 from typing import Any
 
@@ -83,7 +82,7 @@ def _serve(client: socket.socket, worker: Worker) -> None:
             verdict = examine(worker, job["code"], _read_tests(text), Limits(*job["limits"]))
         except ServerDied:
             return
-        frames.send_json(client, {"verdict": astuple(verdict), "last": not worker.clean})
+        frames.send_json(client, {"verdict": list(vars(verdict).values()), "last": not worker.clean})
 
 
 def _read_tests(text: bytes) -> Tests:
