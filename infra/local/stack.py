@@ -99,7 +99,7 @@ def _start(settings: Settings, say: Callable[[str], None]) -> dict[str, subproce
         return processes.start(name, [str(_BIN / argv[0]), *argv[1:]], environment, settings.state)
 
     say("starting MLflow and Airflow")
-    components = {"mlflow": start("mlflow", *_mlflow_command(settings))}
+    components = {"mlflow": start("mlflow", *mlflow_command(settings))}
     if needs_migration(settings):
         say("preparing Airflow's database (first start only)")
         if start("migrate", "airflow", "db", "migrate").wait():
@@ -111,7 +111,8 @@ def _start(settings: Settings, say: Callable[[str], None]) -> dict[str, subproce
     return components
 
 
-def _mlflow_command(settings: Settings) -> list[str]:
+def mlflow_command(settings: Settings) -> list[str]:
+    """The tracking server with its database and files in the state folder."""
     folder = settings.state / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     return [

@@ -1,6 +1,6 @@
-"""Run `psgpo_train` once with `dag.test()`; prints the run's state and every task's envelope as one JSON line.
+"""Run `psgpo_train` with `dag.test()`, once per scenario; prints a line `RESULT NAME JSON` for each.
 
-    python run_pipeline.py RUN_CONF_JSON
+    python run_pipeline.py '{"NAME": RUN_CONF, ...}'
 
 A program of its own, because Airflow reads its configuration (environment variables) when it is imported first.
 """
@@ -8,7 +8,11 @@ A program of its own, because Airflow reads its configuration (environment varia
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
+from typing import Any
+from urllib.request import urlopen
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.xcom import XComModel
@@ -16,18 +20,34 @@ from airflow.settings import Session
 from airflow.utils.db import initdb
 
 
-def main(conf: str) -> None:
+def main(scenarios: dict[str, dict[str, Any]]) -> None:
     initdb()
-    bag = DagBag()
-    run = bag.dags["psgpo_train"].test(run_conf=json.loads(conf))
+    wait_for_mlflow()
+    train = DagBag().dags["psgpo_train"]
+    for name, conf in scenarios.items():
+        print(f"\nRESULT {name} {json.dumps(outcome(train.test(run_conf=conf)))}", flush=True)
+
+
+def outcome(run: Any) -> dict[str, Any]:
+    """State of the run and of every task instance, and every task's return value."""
     with Session() as session:
         rows = session.scalars(
             XComModel.get_many(run_id=run.run_id, key="return_value", dag_ids=run.dag_id)
         ).all()
         envelopes = [[row.task_id, row.map_index, XComModel.deserialize_value(row)] for row in rows]
         states = {f"{ti.task_id}/{ti.map_index}": ti.state for ti in run.get_task_instances(session=session)}
-    print(json.dumps({"state": run.state, "states": states, "envelopes": envelopes}))
+    return {"state": run.state, "states": states, "envelopes": envelopes}
+
+
+def wait_for_mlflow() -> None:
+    for _ in range(300):
+        try:
+            with urlopen(f"{os.environ['MLFLOW_TRACKING_URI']}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise SystemExit("MLflow does not answer")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(json.loads(sys.argv[1]))

@@ -3,73 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.tracking.server import MlflowServer
 
-ROOT = Path(__file__).resolve().parents[2]
-Run = Callable[[dict[str, Any]], dict[str, Any]]
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Pipeline
+
+Result = Callable[[str], dict[str, Any]]
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pipeline")
+def smoke(result: Result) -> dict[str, Any]:
+    return result("smoke")
 
 
-@pytest.fixture(scope="module")
-def run(folder: Path, mlflow_server: str) -> Run:
-    """Runs the DAG with a trigger's conf, in one Airflow, store and MLflow experiment."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PSGPO_"))},
-        "AIRFLOW_HOME": str(folder / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "PYTHONPATH": str(ROOT),
-        "MLFLOW_TRACKING_URI": mlflow_server,
-        "MLFLOW_EXPERIMENT_NAME": "e2e",
-        "PSGPO_STORE": f"file://{folder}/store",
-        "PSGPO_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-
-    def run_with(conf: dict[str, Any]) -> dict[str, Any]:
-        program = Path(__file__).with_name("run_pipeline.py")
-        done = subprocess.run(
-            [sys.executable, str(program), json.dumps(conf)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-        )
-        (folder / "log").write_text(done.stdout + done.stderr)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run_with
-
-
-@pytest.fixture(scope="module")
-def smoke(run: Run) -> dict[str, Any]:
-    """The one full run (about two minutes)."""
-    return run({"profile": "smoke"})
-
-
-def stages(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def stages(outcome: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Envelopes of stages by task and map index."""
     return {
         f"{task}/{index}": envelope
-        for task, index, envelope in result["envelopes"]
+        for task, index, envelope in outcome["envelopes"]
         if isinstance(envelope, dict) and "artifact" in envelope
     }
 
@@ -97,8 +56,8 @@ def test_envelopes_are_small(smoke: dict[str, Any]) -> None:
         assert len(json.dumps(envelope)) < 4096, task
 
 
-def test_mlflow_has_one_ended_parent_with_a_child_per_job(smoke: dict[str, Any], mlflow_server: str) -> None:
-    server = MlflowServer(mlflow_server)
+def test_mlflow_has_one_ended_parent_with_a_child_per_job(smoke: dict[str, Any], pipeline: Pipeline) -> None:
+    server = MlflowServer(pipeline.settings.mlflow_uri)
     (plan,) = [envelope for task, _, envelope in smoke["envelopes"] if task == "plan"]
     parent = server.get("runs/get", run_id=plan["parent_run_id"])["run"]
     assert parent["info"]["status"] == "FINISHED"
@@ -121,8 +80,8 @@ def test_mlflow_has_one_ended_parent_with_a_child_per_job(smoke: dict[str, Any],
     assert len(found["runs"]) == len(stages(smoke))
 
 
-def test_run_again_everything_is_cached(smoke: dict[str, Any], run: Run) -> None:
-    again = run({"profile": "smoke"})
+def test_run_again_everything_is_cached(smoke: dict[str, Any], result: Result) -> None:
+    again = result("again")
     assert again["state"] == "success"
     first, second = stages(smoke), stages(again)
     assert not any(envelope["cached"] for envelope in first.values())
@@ -132,18 +91,20 @@ def test_run_again_everything_is_cached(smoke: dict[str, Any], run: Run) -> None
     }
 
 
-def test_without_prm_arms_the_prm_is_skipped_and_the_run_reported(smoke: dict[str, Any], run: Run) -> None:
-    result = run({"profile": "smoke", "arms_arms": ["rl"]})
-    assert result["state"] == "success"
-    states = result["states"]
+def test_without_prm_arms_the_prm_is_skipped_and_the_run_reported(result: Result) -> None:
+    outcome = result("without_prm")
+    assert outcome["state"] == "success"
+    states = outcome["states"]
     assert states["report/-1"] == states["promote/-1"] == "success"
     assert states["baseline/-1"] == states["fit_prm/-1"] == "skipped"
 
 
-def test_a_bad_conf_fails_the_first_task_without_retries_and_is_named(run: Run, folder: Path) -> None:
-    result = run({"profile": "smoke", "ppo_lerning_rate": 1})
-    assert result["state"] == "failed"
-    assert result["states"].pop("plan/-1") == "failed"
-    assert set(result["states"].values()) == {"upstream_failed"}
-    assert result["envelopes"] == []
-    assert "parameter 'ppo_lerning_rate': is unknown; allowed: profile" in (folder / "log").read_text()
+def test_a_bad_conf_fails_the_first_task_without_retries_and_is_named(
+    result: Result, pipeline: Pipeline
+) -> None:
+    outcome = result("refused")
+    assert outcome["state"] == "failed"
+    assert outcome["states"].pop("plan/-1") == "failed"
+    assert set(outcome["states"].values()) == {"upstream_failed"}
+    assert outcome["envelopes"] == []
+    assert "parameter 'ppo_lerning_rate': is unknown; allowed: profile" in pipeline.log
