@@ -75,7 +75,7 @@ SECTIONS: dict[str, dict[str, str]] = {
 }
 
 
-EMPTY = (None, "", AS_PROFILE, [])
+EMPTY: tuple[Any, ...] = (None, "", AS_PROFILE, [])
 
 
 @dataclass(frozen=True)
