@@ -48,9 +48,7 @@ def colour(arm: str) -> str:
 
 def arms_figure(results: Sequence[ArmResult], path: Path) -> None:
     """pass@1 per arm with 95 % interval; one dot per seed."""
-    with _figure(
-        path, "pass@1 on the test split (bar: mean over seeds, line: 95 % interval, dots: seeds)"
-    ) as axes:
+    with _figure(path, "pass@1: mean over seeds, 95 % interval, seeds as dots") as axes:
         for x, result in enumerate(results):
             axes.bar(x, 100 * result.pass_at_1, color=colour(result.arm), width=0.62)
             axes.plot([x, x], [100 * result.low, 100 * result.high], color="#22252a", linewidth=1.6)

@@ -45,14 +45,14 @@ def draw_pictures(
     figures.arms_figure(arms, drawn["arms"].path)
     figures.curves_figure(
         _series(curves, "train/pass_rate"),
-        f"Pass rate on training batches (mean of {SMOOTHING} updates; band: one standard error over seeds)",
+        f"Pass rate on training batches, mean of {SMOOTHING} updates",
         "pass rate",
         drawn["learning"].path,
         SMOOTHING,
     )
     figures.curves_figure(
         _series(curves, "train/lines"),
-        "Lines per response (a reward hack would show here)",
+        "Lines per response: a hack would show here",
         "lines",
         drawn["lines"].path,
         SMOOTHING,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.problems import Problem
 from tasks.sampling.engine import Request, Sampler
-from tasks.sampling.models import load_language_model
+from tasks.sampling.models import limit_threads, load_language_model
 from tasks.sandbox import Verdict
 from tasks.stages.sandboxes import open_sandbox
 from tasks.stages.stage import StageContext
@@ -38,6 +38,7 @@ class Answer:
 
 def sampler_for(folder: Path) -> Sampler:
     """A sampler over the checkpoint in `folder`."""
+    limit_threads()
     model, tokenizer = load_language_model(folder)
     return Sampler(model, tokenizer)
 

@@ -127,7 +127,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=2,
+    version=3,
     sections=("profile",),
     inputs={
         "scores*": "scores",

@@ -18,6 +18,11 @@ METRICS_PER_CALL = 1000
 VALUES_PER_CALL = 100
 _STAGE_TAGS = ("arm", "seed", "checkpoint")
 
+_KIND = {
+    "key": "mlflow.experimentKind",
+    "value": "custom_model_development",
+}  # opens on runs and charts, not on traces
+
 
 class Delivery:
     """Delivers one spool. Calls raise ServerDown or Refused; the spool then still holds everything undelivered."""
@@ -117,7 +122,7 @@ def experiment_id(server: MlflowServer, name: str) -> str:
         if refused.code != "RESOURCE_DOES_NOT_EXIST":
             raise
     try:
-        return str(server.post("experiments/create", {"name": name})["experiment_id"])
+        return str(server.post("experiments/create", {"name": name, "tags": [_KIND]})["experiment_id"])
     except Refused as refused:
         if refused.code != "RESOURCE_ALREADY_EXISTS":  # another job was quicker
             raise
