@@ -80,12 +80,18 @@ def test_envelope_fits_an_xcom(tmp_path: Path, capsys: pytest.CaptureFixture[str
             "model.source: '/no/such/model' does not exist; allowed: tiny, a folder",
         ),
         ({"data_source": "/no/problems.jsonl"}, "data.source: '/no/problems.jsonl' is no file"),
-        ({"baseline_checkpoints": 41}, "baseline.checkpoints: 41 is too many; allowed: at most 30"),
+        (
+            {"baseline_steps": 3, "baseline_checkpoints": 4},
+            "baseline.checkpoints: 4 is too many; allowed: at most 3",
+        ),
         (
             {"ppo_difficulty_min": 7, "ppo_difficulty_max": 5},
             "ppo.difficulty_min: 7 exceeds difficulty_max 5",
         ),
-        ({"data_steps_max": 2}, "ppo.difficulty_min: no training problem has difficulty 5 to 7"),
+        (
+            {"data_steps_max": 2, "ppo_difficulty_min": 5, "ppo_difficulty_max": 7},
+            "ppo.difficulty_min: no training problem has difficulty 5 to 7",
+        ),
     ],
 )
 def test_refused_by_name(
