@@ -23,7 +23,7 @@ def real_file():
     return find
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sandbox():
     with Sandbox.open(isolation="namespaces", workers=2) as opened:
         yield opened
