@@ -72,7 +72,7 @@ def loads(text: str | bytes) -> Any:
 def parse(text: str | bytes) -> Any:
     """The JSON tree in `text`, not yet a value. Raises Malformed."""
     try:
-        return _decode_json(text if type(text) is str else text.decode())
+        return _decode_json(text.decode() if isinstance(text, bytes) else text)
     except Malformed:
         raise
     except (ValueError, RecursionError, MemoryError) as error:

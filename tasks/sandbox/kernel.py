@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import platform
 import struct
@@ -31,6 +32,11 @@ _NR_PIVOT_ROOT = 41 if _ON_ARM else 155
 _NR_MOUNT_SETATTR = 442
 _NR_LANDLOCK_CREATE, _NR_LANDLOCK_ADD, _NR_LANDLOCK_RESTRICT = 444, 445, 446
 
+# descriptors of the fork server that programs must not have lie here, out of the way of theirs; those above stay open
+OWN_DESCRIPTORS = range(100, 200)
+KEPT_DESCRIPTORS = range(200, 240)
+_own_numbers, _kept_numbers = itertools.count(OWN_DESCRIPTORS.start), itertools.count(KEPT_DESCRIPTORS.start)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -44,6 +50,13 @@ def _check(result: int, what: str) -> int:
 
 def _long(value: int) -> ctypes.c_long:
     return ctypes.c_long(value)
+
+
+def move_away(descriptor: int, kept: bool = False) -> int:
+    """The same file at a number of OWN_DESCRIPTORS, or, `kept` for programs, of KEPT_DESCRIPTORS."""
+    moved = os.dup2(descriptor, next(_kept_numbers if kept else _own_numbers), inheritable=False)
+    os.close(descriptor)
+    return moved
 
 
 def unshare(flags: int) -> None:

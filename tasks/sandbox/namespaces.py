@@ -50,7 +50,7 @@ class Namespaces:
     def enter(self) -> None:
         """In the worker, before the fork server exists. Raises Refused."""
         with contextlib.suppress(OSError):
-            self._last_pid = os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY | os.O_CLOEXEC)
+            self._last_pid = kernel.move_away(os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY))
         try:
             _unshare_with_maps(self._as_root)
         except OSError as error:
@@ -84,8 +84,6 @@ class Namespaces:
 
     def confine(self) -> None:
         """In the program's process, before its code is known."""
-        if self._last_pid is not None:
-            os.close(self._last_pid)
         if self._as_root:
             os.setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
             os.setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID)  # takes all capabilities away

@@ -164,11 +164,10 @@ def _finish_threads() -> None:
 
 def _receive(channel: int) -> bytes | None:
     """The next message; None when the examiner has closed."""
-    header = _read(channel, frames.HEADER.size)
-    return None if header is None else _read(channel, frames.HEADER.unpack(header)[0])
-
-
-def _read(channel: int, size: int) -> bytes | None:
+    header = os.read(channel, frames.HEADER.size)
+    if len(header) < frames.HEADER.size:
+        return None
+    (size,) = frames.HEADER.unpack(header)
     data = os.read(channel, size) if size else b""
     while len(data) < size:
         more = os.read(channel, size - len(data))

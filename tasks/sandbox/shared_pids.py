@@ -38,7 +38,7 @@ class SharedPids:
         else:
             self._tasks_of_user = _count_tasks(os.geteuid()) + _OTHERS
         try:
-            self._rules = landlock.ruleset(self.scratch) if self._strict else None
+            self._rules = kernel.move_away(landlock.ruleset(self.scratch)) if self._strict else None
         except OSError as error:
             raise Refused(
                 f"landlock is not available ({error})",
@@ -73,7 +73,6 @@ class SharedPids:
         kernel.die_with_parent()
         if self._rules is not None:
             kernel.landlock_restrict(self._rules)
-            os.close(self._rules)
         if self._filtered:
             kernel.install_filter(seccomp.own_signals_filter(kernel.ARCHITECTURE, os.getpid()))
 
@@ -116,6 +115,6 @@ def _keep_library_reachable() -> None:
     """
     for place, path in enumerate(sys.path):
         if os.path.isdir(path):
-            folder = os.open(path, os.O_PATH | os.O_DIRECTORY)
+            folder = kernel.move_away(os.open(path, os.O_PATH | os.O_DIRECTORY), kept=True)
             sys.path[place] = f"/proc/self/fd/{folder}"
     sys.path_importer_cache.clear()

@@ -2,11 +2,14 @@
 
 It is forked from the worker before the first job, so neither it nor what it forks ever held a test. The examiner sends
 START (limits, and descriptors of the program's pipes) and later STOP; the server answers with one END per START.
+
+Speed is counted in memory pages here: after a fork every page that either side writes to (and a look at a Python
+object is a write) is copied. So the child does as little as possible before the program's code, and the server does
+as little as possible while the child lives.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import math
 import os
@@ -20,11 +23,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
-from tasks.sandbox import runner
+from tasks.sandbox import kernel, runner
 from tasks.sandbox.isolation import Isolation
 
 START = struct.Struct("!ddqqqqB")  # cpu s, wall s, memory, processes, open files, file bytes, is a script
-END = struct.Struct("!Bidq?")  # reason, exit code or -signal, cpu s, peak bytes, clean
+END = struct.Struct("!Bidq?")  # reason, exit code or -signal, cpu s, peak bytes, may be used again
 STOP = b"S"
 
 ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, NOT_STARTED = range(5)
@@ -32,24 +35,31 @@ ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, NOT_STARTED = range(5)
 _SHORTEST_NAP = 0.004  # seconds between looks at the CPU clock of a program near its limit
 _FRAMES_BELOW = 12  # at most so many of ours are on the stack when a program starts
 _CORES = os.cpu_count() or 1
+_CHANNEL = 3  # where a program's process answers; 0, 1, 2 are its standard streams, it has no other
+_SERVERS_OWN = {
+    resource.RLIMIT_AS: 256 << 20,
+    resource.RLIMIT_NOFILE: 64,
+}  # the server itself needs that much
+
+ResourceLimits = tuple[tuple[int, tuple[int, int]], ...]
 
 
 @dataclass(frozen=True)
 class Start:
-    """One START message. `limits`: resource limits, as for setrlimit."""
+    """One START message. `limits`: as for setrlimit, without CPU time; `first_nap`: ms that nothing can run out in."""
 
     cpu_seconds: float
     wall_seconds: float
     script: bool
-    limits: tuple[tuple[int, tuple[int, int]], ...]
+    cpu_limit: tuple[int, int]
+    limits: ResourceLimits
+    first_nap: int
 
 
 @lru_cache(maxsize=64)
 def read_start(message: bytes, isolation: Isolation) -> Start:
     cpu_seconds, wall_seconds, memory, processes, open_files, file_bytes, script = START.unpack(message)
     values = {
-        # the exact limit is `_watch`'s; this one the program's children have too
-        resource.RLIMIT_CPU: math.ceil(cpu_seconds) + 1,
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_NPROC: isolation.process_limit(processes),
         resource.RLIMIT_NOFILE: open_files,
@@ -58,7 +68,11 @@ def read_start(message: bytes, isolation: Isolation) -> Start:
         resource.RLIMIT_MEMLOCK: 0,
     }
     limits = tuple((kind, (value, value)) for kind, value in values.items())
-    return Start(cpu_seconds, wall_seconds, bool(script), limits)
+    cpu = (
+        math.ceil(cpu_seconds) + 1
+    )  # the exact limit is `_watch`'s; this one the program's children have too
+    nap = math.ceil(1000 * min(cpu_seconds / _CORES, wall_seconds))
+    return Start(cpu_seconds, wall_seconds, bool(script), (cpu, cpu), limits, nap)
 
 
 def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
@@ -69,91 +83,141 @@ def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
                 number, signal.SIG_DFL
             )  # process 1 of a pid namespace ignores what it does not handle
         runner.prepare_interpreter(isolation.scratch)
+        server = Server(control, isolation)
         gc.collect()
         gc.freeze()
         gc.disable()
-        faults = Faults()
-        while _one_program(control, isolation, faults):
+        while server.one_program():
             pass
     finally:
         os._exit(0)
 
 
-class Faults:
-    """How a program's process says that it could not be set up. Its end is closed before the code is known."""
+class Server:
+    """The state of the fork server."""
 
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    def __init__(self, control: socket.socket, isolation: Isolation) -> None:
+        self._control = socket.socket(fileno=kernel.move_away(control.detach()))
+        self._isolation = isolation
+        self._poll = select.poll()
+        self._poll.register(self._control.fileno(), select.POLLIN)
+        # how a program's process says that it could not be set up; closed there before the code is known
+        faults = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read_faults, self._write_faults = (kernel.move_away(descriptor) for descriptor in faults)
+        self._own_limits: ResourceLimits = ()
 
-    def close(self) -> None:
-        os.close(self._read)
-        os.close(self._write)
-
-    def report(self) -> None:
-        os.write(self._write, b"!")
-
-    def reported(self) -> bool:
+    def one_program(self) -> bool:
+        """Serve one START; False when the examiner has gone, or must replace us."""
+        message, descriptors, _, _ = socket.recv_fds(self._control, START.size, 4)
+        if len(message) < START.size:
+            return False
+        start = read_start(message, self._isolation)
+        if not self._inherits(start.limits):
+            _close(descriptors)
+            return self._report(NOT_STARTED, 0, 0.0, 0, False)
+        self._isolation.before_fork()
+        deadline = time.monotonic() + start.wall_seconds
         try:
-            return bool(os.read(self._read, 1))
+            pid = os.fork()
+        except OSError as error:
+            _close(descriptors)
+            return self._report(NOT_STARTED, error.errno or 0, 0.0, 0, True)
+        if pid == 0:
+            self._become_program(start, descriptors)
+        reason = self._watch(pid, descriptors, start, deadline)
+        end = self._end(pid)
+        return self._report(NOT_STARTED if self._faulty() else reason, *end, stopped=reason == STOPPED)
+
+    def _inherits(self, limits: ResourceLimits) -> bool:
+        """Limits that this process has, its children need not set. They can never be raised again: then False."""
+        if not self._own_limits:
+            self._own_limits = tuple(
+                (kind, (max(value, _SERVERS_OWN.get(kind, 0)),) * 2) for kind, (value, _) in limits
+            )
+            for kind, value in self._own_limits:
+                resource.setrlimit(kind, value)
+        return all(wanted <= own for (_, wanted), (_, own) in zip(limits, self._own_limits, strict=True))
+
+    def _become_program(self, start: Start, descriptors: list[int]) -> NoReturn:
+        """In the child: nothing of the server's is left open, limits are set, then the code is read and run."""
+        try:
+            try:
+                self._isolation.confine()
+                for target, descriptor in enumerate(descriptors[1:]):
+                    os.dup2(descriptor, target)
+                os.dup2(descriptors[0], _CHANNEL)
+                resource.setrlimit(resource.RLIMIT_CPU, start.cpu_limit)
+                if start.limits != self._own_limits:
+                    for kind, value in start.limits:
+                        resource.setrlimit(kind, value)
+            except BaseException:
+                os.write(self._write_faults, b"!")
+                raise
+            os.closerange(_CHANNEL + 1, kernel.OWN_DESCRIPTORS.stop)
+            gc.enable()
+            runner.run(_CHANNEL, start.script, _FRAMES_BELOW)
+        finally:
+            os._exit(1)
+
+    def _watch(self, pid: int, descriptors: list[int], start: Start, deadline: float) -> int:
+        """Wait until the program ends, the examiner wants it stopped, or a limit is passed. Returns the reason."""
+        _close(descriptors)
+        handle = os.pidfd_open(pid)
+        self._poll.register(handle, select.POLLIN)
+        try:
+            ready = self._poll.poll(start.first_nap)
+            while not ready:
+                cpu_left, wall_left = start.cpu_seconds - cpu_time(pid), deadline - time.monotonic()
+                if cpu_left <= 0:
+                    return OUT_OF_CPU
+                if wall_left <= 0:
+                    return OUT_OF_TIME
+                nap = max(_SHORTEST_NAP, min(cpu_left / _CORES, wall_left))
+                ready = self._poll.poll(math.ceil(nap * 1000))
+        finally:
+            self._poll.unregister(handle)
+            os.close(handle)
+        if any(descriptor != handle for descriptor, _ in ready):
+            self._control.recv(1)
+            return STOPPED
+        return ENDED
+
+    def _end(self, pid: int) -> tuple[int, float, int, bool]:
+        """Kill and reap everything; the rest of END."""
+        exit_code, seconds, peak = 0, 0.0, 0
+        while True:
+            self._isolation.kill_all(pid)
+            try:
+                child, status, usage = os.wait4(-1, 0)
+            except ChildProcessError:
+                break
+            seconds += usage.ru_utime + usage.ru_stime
+            peak = max(peak, usage.ru_maxrss * 1024)
+            if child == pid:
+                exit_code = os.waitstatus_to_exitcode(status)
+        try:
+            self._isolation.clean()
+        except OSError:
+            return exit_code, seconds, peak, False
+        return exit_code, seconds, peak, True
+
+    def _faulty(self) -> bool:
+        try:
+            return bool(os.read(self._read_faults, 1))
         except BlockingIOError:
             return False
 
-
-def _one_program(control: socket.socket, isolation: Isolation, faults: Faults) -> bool:
-    message, descriptors, _, _ = socket.recv_fds(control, START.size, 4)
-    if len(message) < START.size:
-        return False
-    start = read_start(message, isolation)
-    isolation.before_fork()
-    try:
-        pid = os.fork()
-    except OSError as error:
-        _close(descriptors)
-        control.sendall(END.pack(NOT_STARTED, error.errno or 0, 0.0, 0, True))
-        return bool(control.recv(1))
-    if pid == 0:
-        try:
-            control.close()
-            _become_program(start, descriptors, isolation, faults)
-        finally:
-            os._exit(1)
-    _close(descriptors)
-    with contextlib.suppress(OSError):
-        os.setpgid(pid, pid)  # as the child does: whichever is first
-    reason = _watch(pid, control, start)
-    end = _end(pid, isolation)
-    control.sendall(END.pack(NOT_STARTED if faults.reported() else reason, *end))
-    return reason == STOPPED or bool(control.recv(1))
+    def _report(
+        self, reason: int, exit_code: int, seconds: float, peak: int, clean: bool, stopped: bool = False
+    ) -> bool:
+        """Send END and wait for the STOP that belongs to it, unless it has come already."""
+        self._control.sendall(END.pack(reason, exit_code, seconds, peak, clean))
+        return (stopped or bool(self._control.recv(1))) and clean
 
 
 def _close(descriptors: list[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def _watch(pid: int, control: socket.socket, start: Start) -> int:
-    """Wait until the program ends, the examiner wants it stopped, or a limit is passed. Returns the reason."""
-    handle = os.pidfd_open(pid)
-    try:
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        poll.register(control.fileno(), select.POLLIN)
-        deadline = time.monotonic() + start.wall_seconds
-        while True:
-            cpu_left, wall_left = start.cpu_seconds - cpu_time(pid), deadline - time.monotonic()
-            if cpu_left <= 0:
-                return OUT_OF_CPU
-            if wall_left <= 0:
-                return OUT_OF_TIME
-            nap = max(_SHORTEST_NAP, min(cpu_left / _CORES, wall_left))
-            ready = {descriptor for descriptor, _ in poll.poll(math.ceil(nap * 1000))}
-            if control.fileno() in ready:
-                control.recv(1)
-                return STOPPED
-            if ready:
-                return ENDED
-    finally:
-        os.close(handle)
 
 
 def cpu_time(pid: int) -> float:
@@ -162,43 +226,3 @@ def cpu_time(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)  # the kernel's encoding of a process's CPU clock
     except OSError:
         return 0.0
-
-
-def _end(pid: int, isolation: Isolation) -> tuple[int, float, int, bool]:
-    """Kill and reap everything; the rest of END."""
-    exit_code, seconds, peak = 0, 0.0, 0
-    while True:
-        isolation.kill_all(pid)
-        try:
-            child, status, usage = os.wait4(-1, 0)
-        except ChildProcessError:
-            break
-        seconds += usage.ru_utime + usage.ru_stime
-        peak = max(peak, usage.ru_maxrss * 1024)
-        if child == pid:
-            exit_code = os.waitstatus_to_exitcode(status)
-    try:
-        isolation.clean()
-        clean = True
-    except OSError:
-        clean = False
-    return exit_code, seconds, peak, clean
-
-
-def _become_program(start: Start, descriptors: list[int], isolation: Isolation, faults: Faults) -> NoReturn:
-    """In the child: nothing of the server's is left open, limits are set, then the code is read and run."""
-    channel, *standard = descriptors
-    try:
-        for target, descriptor in enumerate(standard):
-            os.dup2(descriptor, target)
-            os.close(descriptor)
-        for kind, value in start.limits:
-            resource.setrlimit(kind, value)
-        isolation.confine()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        gc.enable()
-    except BaseException:
-        faults.report()
-        raise
-    faults.close()
-    runner.run(channel, start.script, _FRAMES_BELOW)
