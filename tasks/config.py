@@ -226,7 +226,7 @@ class EvaluationConfig(Section):
     benchmarks: tuple[Literal["stepcode"], ...] = ("stepcode",)
     samples: Positive = Field(3, description="n samples per problem")
     temperature: Temperature = 0.2
-    max_new_tokens: Positive = 192
+    max_new_tokens: Positive = 224
     problems: Positive = Field(200, description="problems of the test split used")
     seed: int = Field(0, ge=0)
 

@@ -6,7 +6,8 @@
         2. sum them
         \"\"\"
 
-A problem is a combination of 1 to 8 steps; difficulty is the number of steps. Its tests are computed from its
+A problem is a combination of 1 to 8 steps; difficulty is the number of steps. From 7 steps on two of them are long
+ones (loops with conditionals), so that most references have more than 100 tokens. Its tests are computed from its
 reference and chosen so that every wrong variant of a step, and leaving the step out, fails at least one of them; a
 combination for which no such tests are found (a sort after a sort) is no problem. Everything about a problem
 follows from its combination; a seed decides only which combinations are drawn, and in which order.
@@ -23,7 +24,8 @@ from typing import Any
 from tasks.benchmarks.benchmark import Protocol
 from tasks.benchmarks.importers import load_problems
 from tasks.benchmarks.stepcode_combinations import combinations, digest_of
-from tasks.benchmarks.stepcode_operations import OPERATIONS
+from tasks.benchmarks.stepcode_long_operations import LONG_OPERATIONS
+from tasks.benchmarks.stepcode_operations import OPERATIONS, Operation
 from tasks.benchmarks.stepcode_steps import Step, steps_by_phrase
 from tasks.benchmarks.stepcode_tests import choose_tests
 from tasks.errors import BadInput
@@ -86,10 +88,19 @@ def steps_of(prompt: str) -> tuple[Step, ...]:
 
 
 def wrong_line_rates(seed: int, wrong_line_rate: tuple[float, float]) -> dict[str, float]:
-    """Each operation's own rate: evenly spaced over the range, dealt out by `seed`; the mean is the middle."""
-    low, high = wrong_line_rate
-    names = [operation.name for operation in OPERATIONS]
-    random.Random(f"stepcode/wrong/{seed}").shuffle(names)
+    """Each operation's own rate: evenly spaced over the range, dealt out by `seed`; the mean is the middle.
+
+    Long operations are dealt theirs apart, so that they change nothing for the others.
+    """
+    return _deal(OPERATIONS, f"stepcode/wrong/{seed}", wrong_line_rate) | _deal(
+        LONG_OPERATIONS, f"stepcode/wrong/long/{seed}", wrong_line_rate
+    )
+
+
+def _deal(operations: Sequence[Operation], stream: str, rates: tuple[float, float]) -> dict[str, float]:
+    low, high = rates
+    names = [operation.name for operation in operations]
+    random.Random(stream).shuffle(names)
     return {name: low + (high - low) * rank / (len(names) - 1) for rank, name in enumerate(names)}
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import combinations as choices
+from math import prod
 
-from tasks.benchmarks.stepcode_steps import Step, steps
+from tasks.benchmarks.stepcode_steps import Step, long_steps, steps
 
 VALIDATION_PERCENT = 10
 TEST_PERCENT = 10
 ROUNDS = 4
+
+LONG_FROM = 7
+LONG_STEPS = 2
+"""Problems of at least LONG_FROM steps have LONG_STEPS long ones: most references exceed the paper's 100 tokens."""
 
 
 class Permutation:
@@ -48,19 +54,44 @@ def combinations(split: str, length: int, reduces: bool, seed: int) -> Iterator[
 
     Only the last step may reduce the list to a number, and no operation occurs twice.
     """
+    tables = _tables(length, reduces)
+    sizes = [_size(table) for table in tables]
+    permutation = Permutation(sum(sizes), f"stepcode/{seed}/{length}/{reduces}")
+    for index in range(permutation.size):
+        combination = _combination(tables, sizes, permutation[index])
+        distinct = len({step.operation for step in combination}) == length
+        if distinct and split_of(digest_of([step.phrase for step in combination])) == split:
+            yield combination
+
+
+def _tables(length: int, reduces: bool) -> list[list[Sequence[Step]]]:
+    """For each arrangement of long and other steps, which steps may stand at which place; one without long steps."""
     inner = [step for step in steps() if not step.reduces]
     final = [step for step in steps() if step.reduces == reduces]
-    permutation = Permutation(len(inner) ** (length - 1) * len(final), f"stepcode/{seed}/{length}/{reduces}")
-    for index in range(permutation.size):
-        rest, last = divmod(permutation[index], len(final))
-        chosen = [final[last]]
-        for _ in range(length - 1):
-            rest, digit = divmod(rest, len(inner))
-            chosen.append(inner[digit])
-        if len({step.operation for step in chosen}) == length:
-            combination = tuple(reversed(chosen))
-            if split_of(digest_of([step.phrase for step in combination])) == split:
-                yield combination
+    long = LONG_STEPS if length >= LONG_FROM else 0
+    return [
+        [*(long_steps() if place in places else inner for place in range(length - 1)), final]
+        for places in choices(range(length - 1), long)
+    ]
+
+
+def _size(table: Sequence[Sequence[Step]]) -> int:
+    return prod(len(possible) for possible in table)
+
+
+def _combination(
+    tables: Sequence[Sequence[Sequence[Step]]], sizes: Sequence[int], number: int
+) -> tuple[Step, ...]:
+    """The combination with this number: arrangements one after the other, the last step counting fastest."""
+    which = 0
+    while number >= sizes[which]:
+        number -= sizes[which]
+        which += 1
+    chosen = []
+    for possible in reversed(tables[which]):
+        number, digit = divmod(number, len(possible))
+        chosen.append(possible[digit])
+    return tuple(reversed(chosen))
 
 
 def digest_of(phrases: Sequence[str]) -> bytes:

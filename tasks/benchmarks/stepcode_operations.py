@@ -23,18 +23,18 @@ class Operation:
     reduces: bool = False
 
 
-def _numbers(*values: int) -> tuple[Mapping[str, object], ...]:
+def numbers(*values: int) -> tuple[Mapping[str, object], ...]:
     return tuple({"k": value, "less": value - 1, "more": value + 1} for value in values)
 
 
-def _each(body: str) -> str:
+def each(body: str) -> str:
     """A loop over `xs` that builds `ys`; `body` is the loop's block."""
     indented = "\n".join("    " + line for line in body.split("\n"))
     return f"ys = []\nfor x in xs:\n{indented}\nxs = ys"
 
 
-def _branch(condition: str, then: str, otherwise: str) -> str:
-    return _each(f"if {condition}:\n    ys.append({then})\nelse:\n    ys.append({otherwise})")
+def branch(condition: str, then: str, otherwise: str) -> str:
+    return each(f"if {condition}:\n    ys.append({then})\nelse:\n    ys.append({otherwise})")
 
 
 PARITY = ({"word": "even", "r": 0, "other": 1}, {"word": "odd", "r": 1, "other": 0})
@@ -60,27 +60,27 @@ FILTERS = (
         "drop the multiples of {k}",
         "xs = [x for x in xs if x % {k} != 0]",
         ("xs = [x for x in xs if x % {k} == 0]", "xs = [x for x in xs if x % {more} != 0]"),
-        _numbers(3, 4, 5),
+        numbers(3, 4, 5),
     ),
     Operation(
         "keep_above",
         "keep the numbers above {k}",
         "xs = [x for x in xs if x > {k}]",
         ("xs = [x for x in xs if x >= {k}]", "xs = [x for x in xs if x < {k}]"),
-        _numbers(-4, -1, 2, 5),
+        numbers(-4, -1, 2, 5),
     ),
     Operation(
         "drop_repeats",
         "drop the repeated numbers",
-        _each("if x not in ys:\n    ys.append(x)"),
-        (_each("if x not in ys[-1:]:\n    ys.append(x)"), _each("if xs.count(x) == 1:\n    ys.append(x)")),
+        each("if x not in ys:\n    ys.append(x)"),
+        (each("if x not in ys[-1:]:\n    ys.append(x)"), each("if xs.count(x) == 1:\n    ys.append(x)")),
     ),
     Operation(
         "stop_at",
         "stop before the first number above {k}",
-        _each("if x > {k}:\n    break\nys.append(x)"),
-        (_each("if x > {k}:\n    continue\nys.append(x)"), _each("if x >= {k}:\n    break\nys.append(x)")),
-        _numbers(8, 11, 14),
+        each("if x > {k}:\n    break\nys.append(x)"),
+        (each("if x > {k}:\n    continue\nys.append(x)"), each("if x >= {k}:\n    break\nys.append(x)")),
+        numbers(8, 11, 14),
     ),
     Operation(
         "keep_rises",
@@ -106,14 +106,14 @@ MAPS = (
         "add {k} to each number",
         "xs = [x + {k} for x in xs]",
         ("xs = [x - {k} for x in xs]", "xs = [x + {more} for x in xs]"),
-        _numbers(1, 2, 3, 5),
+        numbers(1, 2, 3, 5),
     ),
     Operation(
         "multiply",
         "multiply each number by {k}",
         "xs = [x * {k} for x in xs]",
         ("xs = [x + {k} for x in xs]", "xs = [x * {more} for x in xs]"),
-        _numbers(2, 3, 4, 5),
+        numbers(2, 3, 4, 5),
     ),
     Operation("square", "square each number", "xs = [x * x for x in xs]", ("xs = [x + x for x in xs]",)),
     Operation(
@@ -121,14 +121,14 @@ MAPS = (
         "take each number modulo {k}",
         "xs = [x % {k} for x in xs]",
         ("xs = [x // {k} for x in xs]", "xs = [x % {more} for x in xs]"),
-        _numbers(6, 7, 9, 11),
+        numbers(6, 7, 9, 11),
     ),
     Operation(
         "cap",
         "lower each number to at most {k}",
         "xs = [min(x, {k}) for x in xs]",
         ("xs = [max(x, {k}) for x in xs]", "xs = [min(x, {more}) for x in xs]"),
-        _numbers(4, 7, 10),
+        numbers(4, 7, 10),
     ),
     Operation(
         "add_index",
@@ -149,8 +149,8 @@ MAPS = (
     Operation(
         "scale_parity",
         "multiply the {word} numbers by 3",
-        _branch("x % 2 == {r}", "x * 3", "x"),
-        (_branch("x % 2 == {other}", "x * 3", "x"), _branch("x % 2 == {r}", "x + 3", "x")),
+        branch("x % 2 == {r}", "x * 3", "x"),
+        (branch("x % 2 == {other}", "x * 3", "x"), branch("x % 2 == {r}", "x + 3", "x")),
         PARITY,
     ),
     Operation(
@@ -158,19 +158,19 @@ MAPS = (
         "negate the multiples of {k}",
         "xs = [-x if x % {k} == 0 else x for x in xs]",
         ("xs = [-x if x % {k} != 0 else x for x in xs]", "xs = [0 if x % {k} == 0 else x for x in xs]"),
-        _numbers(3, 4, 5),
+        numbers(3, 4, 5),
     ),
     Operation(
         "running_total",
         "take the running totals",
-        "t = 0\n" + _each("t += x\nys.append(t)"),
-        ("t = 0\n" + _each("ys.append(t)\nt += x"), "t = 0\n" + _each("t -= x\nys.append(t)")),
+        "t = 0\n" + each("t += x\nys.append(t)"),
+        ("t = 0\n" + each("ys.append(t)\nt += x"), "t = 0\n" + each("t -= x\nys.append(t)")),
     ),
     Operation(
         "running_extreme",
         "replace each number by the {word} so far",
-        _each("ys.append({f}(ys[-1:] + [x]))"),
-        (_each("ys.append({other}(ys[-1:] + [x]))"), _each("ys.append({f}(ys[:1] + [x]))")),
+        each("ys.append({f}(ys[-1:] + [x]))"),
+        (each("ys.append({other}(ys[-1:] + [x]))"), each("ys.append({f}(ys[:1] + [x]))")),
         EXTREMES,
     ),
 )
@@ -189,21 +189,21 @@ SHAPES = (
         "rotate left by {k}",
         "xs = xs[{k}:] + xs[:{k}]",
         ("xs = xs[-{k}:] + xs[:-{k}]", "xs = xs[{k}:] + xs[:{more}]"),
-        _numbers(1, 2, 3),
+        numbers(1, 2, 3),
     ),
     Operation(
         "drop_first",
         "drop the first {k}",
         "xs = xs[{k}:]",
         ("xs = xs[:-{k}]", "xs = xs[{more}:]"),
-        _numbers(1, 2, 3),
+        numbers(1, 2, 3),
     ),
     Operation(
         "drop_last",
         "drop the last {k}",
         "xs = xs[:-{k}]",
         ("xs = xs[{k}:]", "xs = xs[:-{more}]"),
-        _numbers(1, 2, 3),
+        numbers(1, 2, 3),
     ),
     Operation(
         "every_second",
@@ -215,10 +215,10 @@ SHAPES = (
     Operation(
         "repeat_parity",
         "write the {word} numbers twice",
-        _each("ys.append(x)\nif x % 2 == {r}:\n    ys.append(x)"),
+        each("ys.append(x)\nif x % 2 == {r}:\n    ys.append(x)"),
         (
-            _each("ys.append(x)\nif x % 2 == {other}:\n    ys.append(x)"),
-            _each("ys.append(x)\nif x % 2 == {r}:\n    ys.append(2)"),
+            each("ys.append(x)\nif x % 2 == {other}:\n    ys.append(x)"),
+            each("ys.append(x)\nif x % 2 == {r}:\n    ys.append(2)"),
         ),
         PARITY,
     ),
@@ -257,7 +257,7 @@ REDUCTIONS = tuple(
             "count the numbers above {k}",
             "return len([x for x in xs if x > {k}])",
             ("return len([x for x in xs if x >= {k}])", "return len([x for x in xs if x < {k}])"),
-            _numbers(0, 2, 4),
+            numbers(0, 2, 4),
         ),
         (
             "alternating_sum",
@@ -277,7 +277,7 @@ REDUCTIONS = tuple(
                 "t = 1\nfor x in xs:\n    t = (t * {k} + x) % 97\nreturn t",
                 "t = 0\nfor x in xs:\n    t = (t + {k} * x) % 97\nreturn t",
             ),
-            _numbers(2, 3, 5),
+            numbers(2, 3, 5),
         ),
     )
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from tasks.benchmarks.stepcode_long_operations import LONG_OPERATIONS
 from tasks.benchmarks.stepcode_operations import OPERATIONS, Operation
 
 Value = Any  # list[int], or int after a reducing step
@@ -29,14 +30,23 @@ class Step:
 @cache
 def steps() -> tuple[Step, ...]:
     """Every operation with every one of its arguments, the reducing ones last."""
-    listed = [_step(operation, values) for operation in OPERATIONS for values in operation.arguments]
-    return tuple(sorted(listed, key=lambda step: step.reduces))
+    return tuple(sorted(_filled_in(OPERATIONS), key=lambda step: step.reduces))
+
+
+@cache
+def long_steps() -> tuple[Step, ...]:
+    """The same for the long operations, none of which reduces."""
+    return tuple(_filled_in(LONG_OPERATIONS))
 
 
 @cache
 def steps_by_phrase() -> dict[str, Step]:
     """The English of a step names it uniquely."""
-    return {step.phrase: step for step in steps()}
+    return {step.phrase: step for step in (*steps(), *long_steps())}
+
+
+def _filled_in(operations: Iterable[Operation]) -> list[Step]:
+    return [_step(operation, values) for operation in operations for values in operation.arguments]
 
 
 def _step(operation: Operation, values: Mapping[str, object]) -> Step:

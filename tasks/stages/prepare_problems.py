@@ -53,7 +53,7 @@ def _demonstrations(data: DataConfig, rows: list[dict[str, Any]]) -> Iterator[di
 STAGE = Stage(
     name="prepare_problems",
     kind="problems",
-    version=1,
+    version=2,
     sections=("data",),
     inputs={},
     run=run,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
+import json
 
 import pytest
 
 from tasks.benchmarks import stepcode
 from tasks.benchmarks.stepcode_combinations import Permutation, digest_of, split_of
+from tasks.benchmarks.stepcode_long_operations import LONG_OPERATIONS
 from tasks.benchmarks.stepcode_operations import OPERATIONS
-from tasks.benchmarks.stepcode_steps import steps
+from tasks.benchmarks.stepcode_steps import long_steps, steps, steps_by_phrase
+from tasks.config import RunConfig, TinyModelConfig
 from tasks.errors import BadInput
 from tasks.rows import DEMONSTRATIONS, PROBLEMS, SPLITS
 from tasks.sandbox import tests_from_json as cases_from_json
@@ -144,12 +148,51 @@ def test_a_prompt_that_is_not_stepcode_is_refused():
 
 
 def test_operations_leave_their_argument_alone_and_never_raise():
-    for step in steps():
+    for step in (*steps(), *long_steps()):
         for run in (step.run, *step.run_wrong):
             for xs in ([], [3], [-2, -2], [5, 0, -7, 5, 12, 9, 1]):
                 before = list(xs)
                 run(xs)
                 assert xs == before
+
+
+def test_every_phrase_names_one_step():
+    assert len(steps_by_phrase()) == len(steps()) + len(long_steps())
+
+
+def test_problems_of_up_to_six_steps_are_pinned():
+    """Text, code, tests, demonstrations and order: figures of earlier runs stay comparable."""
+    rows = list(stepcode.generate("train", 0, (1, 8), 400))
+    texts = [row["text"] for row in stepcode.demonstrations(rows, 0)]
+    short = [(place, row, texts[place]) for place, row in enumerate(rows) if row["difficulty"] <= 6]
+    digest = hashlib.sha256(json.dumps(short, sort_keys=True).encode()).hexdigest()
+    assert (len(short), digest[:16]) == (295, "fb1f9c07aac63926")
+
+
+@pytest.mark.parametrize(("length", "long"), [(6, 0), (7, 2), (8, 2)])
+def test_the_longest_problems_have_two_long_steps(length, long):
+    names = {operation.name for operation in LONG_OPERATIONS}
+    for row in stepcode.generate("train", 1, (length, length), 40):
+        chosen = [step.operation for step in stepcode.steps_of(row["prompt"])]
+        assert len(chosen) == len(set(chosen)) == length
+        assert sum(name in names for name in chosen) == long
+
+
+def test_references_of_the_longest_problems_exceed_a_hundred_tokens_and_fit_a_response():
+    from tasks.sampling.tokenizer import train_tokenizer
+
+    rows = list(stepcode.generate("train", 0, (1, 8), 600))
+    shape = TinyModelConfig()
+    tokenizer = train_tokenizer([r["prompt"] + r["reference"] for r in rows], shape.vocabulary, shape.context)
+    tokens = {
+        steps: [
+            len(tokenizer(r["reference"])["input_ids"]) for r in rows if (r["difficulty"] > 6) == (steps > 6)
+        ]
+        for steps in (6, 7)
+    }
+    assert sum(count > 100 for count in tokens[7]) > 0.9 * len(tokens[7])
+    assert sum(count > 100 for count in tokens[6]) < 0.05 * len(tokens[6])
+    assert max(tokens[7]) <= RunConfig().evaluation.max_new_tokens
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
@@ -170,7 +213,7 @@ def test_wrong_rates_span_the_range_and_belong_to_the_operation():
     assert min(rates.values()) == pytest.approx(0.1)
     assert max(rates.values()) == pytest.approx(0.65)
     assert sum(rates.values()) / len(rates) == pytest.approx(0.375)
-    assert set(rates) == {operation.name for operation in OPERATIONS}
+    assert set(rates) == {operation.name for operation in (*OPERATIONS, *LONG_OPERATIONS)}
     assert stepcode.wrong_line_rates(4, (0.1, 0.65)) != rates
 
 
