@@ -85,7 +85,7 @@ def _label_tables(folders: Sequence[Path]) -> list[Table]:
 
 
 def _reference_failures(context: StageContext, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Why references fail their own tests, by problem id."""
+    """Why references fail their own tests, by problem id; the reason names it again, messages show reasons only."""
     from tasks.benchmarks.importers import check_references
     from tasks.problems import problems_from_rows
     from tasks.stages.sandboxes import open_sandbox
@@ -95,7 +95,8 @@ def _reference_failures(context: StageContext, rows: Sequence[dict[str, Any]]) -
     sampled = random.Random(0).sample(generated, min(REFERENCES_SAMPLED, len(generated)))
     chosen = sampled + [problem for problem in problems if problem.source != "stepcode"]
     with open_sandbox(context.config.sandbox) as sandbox:
-        return {reject.problem_id: reject.reason for reject in check_references(chosen, sandbox)}
+        rejects = check_references(chosen, sandbox)
+        return {reject.problem_id: f"{reject.problem_id}: {reject.reason}" for reject in rejects}
 
 
 def _report(tables: Sequence[Table], outcomes: Sequence[Outcome]) -> str:

@@ -79,7 +79,8 @@ def test_a_reference_that_fails_its_own_tests_stops_the_run_and_mlflow_shows_it(
     problems = rows.problems()
     problems.loc[1, "reference"] = "    return sum(xs) + 1\n"
     address = subjects.publish("problems", {PROBLEMS: problems})
-    with pytest.raises(BadInput, match=r"reference_failure.*1 rows.*0/2 tests passed"):
+    named = problems.loc[1, "problem_id"]
+    with pytest.raises(BadInput, match=rf"reference_failure.*1 rows.*{named}: .*0/2 tests passed"):
         subjects.validate(address)
     assert subjects.finished == []
     assert "failed: problem_facts.reference_failure" in capsys.readouterr().err
