@@ -16,6 +16,7 @@ from tasks.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, BadInput, TryAgain
 
 STAGES = {
     "prepare_problems": "generate or import problems and demonstrations",
+    "prepare_benchmark": "download or import a benchmark's test problems",
     "prepare_model": "make or load the base model and tokenizer",
     "validate": "Great Expectations over a problems or labels artifact",
     "sft": "supervised fine-tuning on the demonstrations",

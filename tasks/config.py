@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -220,15 +221,76 @@ class ValueInitConfig(Section):
     refit_responses: Positive = Field(300, description="SFT responses the head is re-fitted on")
 
 
-class EvaluationConfig(Section):
-    """Benchmarks and how they are sampled."""
+BenchmarkName = Literal["humaneval", "mbpp", "livecodebench", "stepcode"]
 
-    benchmarks: tuple[Literal["stepcode"], ...] = ("stepcode",)
+
+class EvaluationConfig(Section):
+    """How a benchmark is put to a model."""
+
     samples: Positive = Field(3, description="n samples per problem")
-    temperature: Temperature = 0.2
+    temperature: Temperature = Field(0.2, description="0: greedy")
     max_new_tokens: Positive = 224
-    problems: Positive = Field(200, description="problems of the test split used")
+    problems: int = Field(200, ge=0, description="problems of the test split used, in file order; 0: all")
     seed: int = Field(0, ge=0)
+    style: Literal["base", "chat"] = Field(
+        "base", description="`base`: the model continues the prompt; `chat`: it is asked by its chat template"
+    )
+    mbpp_prompt: Literal["three_shot", "docstring"] = Field(
+        "three_shot", description="MBPP, base models: three solved examples, or a docstring with one test"
+    )
+    refuse_contaminated: bool = Field(
+        False, description="no score when the model's training problems hold a benchmark problem"
+    )
+    shard_size: Positive = Field(256, description="samples drawn together; the most a kill can lose")
+
+
+class BenchmarkConfig(Section):
+    """Which problems a benchmark artifact holds, and where their file comes from (`psgpo_evaluate`)."""
+
+    name: BenchmarkName = "humaneval"
+    source: str = Field(
+        "hub",
+        description="`hub`: the pinned data sets of the Hugging Face hub; else a file, or a folder with the files",
+    )
+    mbpp_set: Literal["full", "sanitized"] = "full"
+    livecodebench_release: Literal["v1", "v2", "v3", "v4", "v5", "v6"] = Field(
+        "v6", description="releases are cumulative"
+    )
+    date_from: str = Field("", description="LiveCodeBench: first contest date, YYYY-MM-DD; empty: all")
+    date_to: str = Field("", description="LiveCodeBench: last contest date, YYYY-MM-DD; empty: all")
+    stepcode_problems: Positive = Field(300, description="StepCode: test problems")
+    stepcode_seed: int = Field(0, ge=0, description="StepCode: which test problems")
+
+    @model_validator(mode="after")
+    def _window(self) -> BenchmarkConfig:
+        for name in ("date_from", "date_to"):
+            if text := getattr(self, name):
+                try:
+                    date.fromisoformat(text)
+                except ValueError as error:
+                    raise ValueError(f"{name} {text!r} is no date; YYYY-MM-DD") from error
+        if self.date_from and self.date_to and self.date_from > self.date_to:
+            raise ValueError(f"date_from {self.date_from} is after date_to {self.date_to}")
+        return self
+
+
+class CompareConfig(Section):
+    """What `psgpo_evaluate` compares: every model on every benchmark."""
+
+    models: tuple[str, ...] = Field(
+        (),
+        description="folders, hub ids (`NAME/MODEL`, `NAME/MODEL@REVISION`), artifact addresses, or registered models "
+        "(`champion`, `psgpo-policy@challenger`, `models:/psgpo-policy/3`)",
+    )
+    benchmarks: tuple[BenchmarkName, ...] = ("humaneval", "mbpp")
+    with_champion: bool = Field(True, description="evaluate the champion, too, if there is one")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> CompareConfig:
+        for name in ("models", "benchmarks"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"{name} must not repeat")
+        return self
 
 
 class SandboxConfig(Section):
@@ -245,6 +307,7 @@ class CellConfig(Section):
     """Which cell of the run a job is: set by the DAG, or by hand with `--set cell.arm=psgpo`."""
 
     arm: ArmName | Literal["", "sft", "baseline"] = ""
+    model: str = Field("", description="name of the model in a comparison; used in place of the arm")
     seed: int = Field(0, ge=0)
     checkpoint: int = Field(0, ge=0, description="which baseline checkpoint, 1 = earliest")
 
@@ -265,6 +328,8 @@ class RunConfig(Section):
     arms: ArmsConfig = ArmsConfig()
     value_init: ValueInitConfig = ValueInitConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
+    compare: CompareConfig = CompareConfig()
     sandbox: SandboxConfig = SandboxConfig()
     cell: CellConfig = CellConfig()
 
@@ -299,7 +364,12 @@ def validate_config(tree: Mapping[str, Any]) -> RunConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML where `1e-4` is a number (YAML 1.1 wants a dot)."""
+    """YAML where `1e-4` is a number (YAML 1.1 wants a dot) and a date is text."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 _Loader.add_implicit_resolver(

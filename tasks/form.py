@@ -62,7 +62,6 @@ SECTIONS: dict[str, dict[str, str]] = {
         "baseline.checkpoints": "Baseline: checkpoints kept",
     },
     "Evaluation": {
-        "evaluation.benchmarks": "Benchmarks",
         "evaluation.problems": "Test problems",
         "evaluation.samples": "Samples per problem",
         "evaluation.temperature": "Temperature",

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tasks.problems import Problem
 
 N = 10
 SHARE = 0.5
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,18 @@ def overlaps(
                 exact = words == _words(benchmark[position])
                 worst[position] = Overlap(benchmark[position].problem_id, candidate.problem_id, part, exact)
     return [worst[position] for position in sorted(worst)]
+
+
+def summary_of(found: Sequence[Overlap], training: int) -> dict[str, Any]:
+    """What a score says about `overlaps`: how many benchmark problems, and the worst of them."""
+    worst = sorted(found, key=lambda one: (-one.exact, -one.share, one.problem_id))[:SHOWN]
+    return {
+        "training_problems": training,
+        "exact": sum(one.exact for one in found),
+        "overlapping": len(found),
+        "rule": f"at least {SHARE:.0%} of {N}-word runs shared",
+        "worst": [asdict(one) for one in worst],
+    }
 
 
 def _words(problem: Problem) -> list[str]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.benchmarks.benchmark import Protocol
-from tasks.benchmarks.extraction import prompt_helpers, with_prompt_parts
+from tasks.benchmarks.continuation import continuation_program, continuation_prompt
+from tasks.benchmarks.extraction import prompt_helpers
 from tasks.benchmarks.files import field, read_objects
 from tasks.benchmarks.problem_rows import problem_row
 from tasks.problems import Problem
@@ -18,10 +19,6 @@ from tasks.sandbox.program import AssertTests, Program, Tests
 
 NAME = "humaneval"
 CPU_SECONDS = 3.0
-CHAT_REQUEST = (
-    "Complete the following Python function. Answer with the whole function in one fenced code block.\n\n"
-    "```python\n{prompt}```\n"
-)
 PROTOCOLS = {
     "base": Protocol("base", stop=("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint")),
     "chat": Protocol("chat", extraction="fenced"),
@@ -50,16 +47,11 @@ def problems(path: Path) -> Iterator[Problem]:
 
 
 def prompt(problem: Problem, protocol: Protocol) -> str:
-    if protocol.extraction == "fenced":
-        return CHAT_REQUEST.format(prompt=problem.prompt)
-    return problem.prompt
+    return continuation_prompt(problem, protocol)
 
 
 def program(problem: Problem, response: str, protocol: Protocol) -> Program:
-    code = protocol.code(response, problem.entry_point)
-    if protocol.extraction == "fenced":
-        return Program(with_prompt_parts(problem.prompt, code, problem.entry_point), tests(problem))
-    return Program(code, tests(problem)) if protocol.extraction == "whole" else problem.program(code)
+    return continuation_program(problem, response, protocol)
 
 
 def tests(problem: Problem) -> Tests:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,21 +43,33 @@ STARTER_REQUEST = (
 PROTOCOLS = {"chat": Protocol("chat", extraction="fenced"), "base": Protocol("base")}
 
 
-def problems(path: Path, start: date | None = None, end: date | None = None) -> Iterator[Problem]:
-    """Problems with a contest date in start..end (both included); raises BadInput for a malformed row.
+def problems(path: Path) -> Iterator[Problem]:
+    """Raises BadInput for a malformed row."""
+    return (problem for _, problem in dated_problems(path))
 
-    A window needs dates: a row without one is then refused.
+
+def dated_problems(
+    path: Path, start: date | None = None, end: date | None = None
+) -> Iterator[tuple[str, Problem]]:
+    """`(contest date, problem)` for the problems with a contest date in start..end (both included).
+
+    A window needs dates: a row without one is then refused, like every malformed row (BadInput).
     """
     for where, row in read_objects(path):
         if (start is None and end is None) or _in_window(row, start, end, where):
-            yield Problem(**_row(row, where))
+            yield _date(row), Problem(**_row(row, where))
 
 
 def window(path: Path) -> str:
+    """`window_of` the problems of a file."""
+    return window_of([_date(row) for _, row in read_objects(path)])
+
+
+def window_of(dates: Sequence[str]) -> str:
     """First and last contest date and number of problems, and the release with that many; printed with the score."""
-    dates = sorted(str(row.get("contest_date", ""))[:10] for _, row in read_objects(path))
     release = next((name for name, count in RELEASES.items() if count == len(dates)), "no release")
-    return f"{dates[0] or 'undated'}..{dates[-1] or 'undated'}, {len(dates)} problems ({release})"
+    first, last = min(dates, default=""), max(dates, default="")
+    return f"{first or 'undated'}..{last or 'undated'}, {len(dates)} problems ({release})"
 
 
 def prompt(problem: Problem, protocol: Protocol) -> str:
@@ -158,6 +170,10 @@ def _private_cases(text: str, where: str) -> list[Any]:
         raise BadInput(
             where, f"field 'private_test_cases': {error}", "base64 of zlib of one pickled string"
         ) from error
+
+
+def _date(row: Row) -> str:
+    return str(row.get("contest_date", ""))[:10]
 
 
 def _in_window(row: Row, start: date | None, end: date | None, where: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.benchmarks.benchmark import Protocol
@@ -38,17 +39,27 @@ PROTOCOLS = {
 }
 
 
-def three_shot(path: Path) -> Protocol:
-    """The protocol of the MBPP paper: problems 2, 3 and 4 with their solutions stand before the task."""
-    shots = {problem.problem_id: problem for problem in _all_problems(path)}
+THREE_SHOT = Protocol("three_shot", stop=("[DONE]",))
+"""The protocol of the MBPP paper; its preamble is `examples` of the file at hand."""
+
+
+def three_shot(*paths: Path) -> Protocol:
+    """`THREE_SHOT` with its preamble: problems 2, 3 and 4 with their solutions stand before the task."""
+    return replace(THREE_SHOT, preamble=examples(*paths))
+
+
+def examples(*paths: Path) -> str:
+    """The three solved problems before the task. Raises BadInput when no file holds them."""
+    shots = {problem.problem_id: problem for path in paths for problem in _all_problems(path)}
     missing = [number for number in SHOTS if f"mbpp/{number}" not in shots]
     if missing:
         raise BadInput(
-            str(path), f"has no problems {missing}", "the full MBPP file, for the three-shot protocol"
+            ", ".join(map(str, paths)),
+            f"has no problems {missing}",
+            "the full MBPP file, for the three-shot protocol",
         )
     chosen = [shots[f"mbpp/{number}"] for number in SHOTS]
-    preamble = "".join(f"{_task(shot)}[BEGIN]\n{shot.reference}\n[DONE]\n\n" for shot in chosen)
-    return Protocol("three_shot", stop=("[DONE]",), preamble=preamble)
+    return "".join(f"{_task(shot)}[BEGIN]\n{shot.reference}\n[DONE]\n\n" for shot in chosen)
 
 
 def problems(path: Path) -> Iterator[Problem]:

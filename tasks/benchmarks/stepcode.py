@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.benchmarks.benchmark import Protocol
+from tasks.benchmarks.continuation import continuation_program, continuation_prompt
 from tasks.benchmarks.importers import load_problems
 from tasks.benchmarks.stepcode_combinations import combinations, digest_of
 from tasks.benchmarks.stepcode_long_operations import LONG_OPERATIONS
@@ -36,7 +37,7 @@ from tasks.sandbox.program import CallTests, Program, Tests
 
 NAME = "stepcode"
 CPU_SECONDS = 2.0
-PROTOCOLS = {"base": Protocol("base")}
+PROTOCOLS = {"base": Protocol("base"), "chat": Protocol("chat", extraction="fenced")}
 MOST_STEPS = 8
 ENTRY_POINT = "solve"
 INDENT = "    "
@@ -128,12 +129,11 @@ def problems(path: Path) -> Iterator[Problem]:
 
 
 def prompt(problem: Problem, protocol: Protocol) -> str:
-    return problem.prompt
+    return continuation_prompt(problem, protocol)
 
 
 def program(problem: Problem, response: str, protocol: Protocol) -> Program:
-    code = protocol.code(response, problem.entry_point)
-    return Program(code, tests(problem)) if protocol.extraction == "whole" else problem.program(code)
+    return continuation_program(problem, response, protocol)
 
 
 def tests(problem: Problem) -> Tests:

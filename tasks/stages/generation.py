@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from tasks.problems import Problem
 from tasks.sampling.engine import Request, Sampler
 from tasks.sampling.models import limit_threads, load_language_model
-from tasks.sandbox import Verdict
+from tasks.sandbox import Program, Sandbox, Verdict
 from tasks.stages.sandboxes import open_sandbox
 from tasks.stages.stage import StageContext
 
@@ -36,11 +36,11 @@ class Answer:
     verdict: Verdict
 
 
-def sampler_for(folder: Path) -> Sampler:
-    """A sampler over the checkpoint in `folder`."""
+def sampler_for(folder: Path, stop: Sequence[str] = ()) -> Sampler:
+    """A sampler over the checkpoint in `folder`; responses end at the first of `stop`."""
     limit_threads()
     model, tokenizer = load_language_model(folder)
-    return Sampler(model, tokenizer)
+    return Sampler(model, tokenizer, stop=stop)
 
 
 def stream_seed(name: str) -> int:
@@ -48,22 +48,58 @@ def stream_seed(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a problem is put to a model, and how its answer becomes a program."""
+
+    prompt: Callable[[Problem], tuple[int, ...]]
+    program: Callable[[Problem, str], Program]
+
+
+def continuing(sampler: Sampler) -> Manner:
+    """The response goes on from the problem's prompt: how training asks."""
+    return Manner(lambda problem: tuple(sampler.encode(problem.prompt)), Problem.program)
+
+
 def sample_and_grade(
     sampler: Sampler, asks: Sequence[Ask], temperature: float, max_new_tokens: int, context: StageContext
 ) -> list[Answer]:
     """Answers in the order of `asks`. Raises TryAgain when SIGTERM comes."""
-    requests = [Request(tuple(sampler.encode(ask.problem.prompt)), stream_seed(ask.stream)) for ask in asks]
-    open_answers: dict[int, tuple[Any, ...]] = {}
     with open_sandbox(context.config.sandbox) as sandbox:
-        for sampled in sampler.sample(requests, temperature=temperature, max_new_tokens=max_new_tokens):
-            text = sampler.decode(sampled.tokens)
-            handle = sandbox.submit(asks[sampled.index].problem.program(text))
-            open_answers[sampled.index] = (text, len(sampled.tokens), sampled.finished, handle)
-            context.stop.check()
-            context.progress(len(open_answers), len(asks))
-        return [
-            Answer(ask, text, tokens, finished, handle.result())
-            for ask, (text, tokens, finished, handle) in zip(
-                asks, (open_answers[index] for index in range(len(asks))), strict=True
-            )
-        ]
+        draw = Draw(temperature, max_new_tokens)
+        return answers(sampler, asks, continuing(sampler), draw, sandbox, context)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Temperature 0 is greedy."""
+
+    temperature: float
+    max_new_tokens: int
+
+
+def answers(
+    sampler: Sampler,
+    asks: Sequence[Ask],
+    manner: Manner,
+    draw: Draw,
+    sandbox: Sandbox,
+    context: StageContext,
+    before: int = 0,
+    total: int = 0,
+) -> list[Answer]:
+    """`sample_and_grade` in a sandbox that is open already; `before` of `total` asks were answered earlier."""
+    requests = [Request(manner.prompt(ask.problem), stream_seed(ask.stream)) for ask in asks]
+    open_answers: dict[int, tuple[Any, ...]] = {}
+    for sampled in sampler.sample(requests, temperature=draw.temperature, max_new_tokens=draw.max_new_tokens):
+        text = sampler.decode(sampled.tokens)
+        handle = sandbox.submit(manner.program(asks[sampled.index].problem, text))
+        open_answers[sampled.index] = (text, len(sampled.tokens), sampled.finished, handle)
+        context.stop.check()
+        context.progress(before + len(open_answers), total or len(asks))
+    return [
+        Answer(ask, text, tokens, finished, handle.result())
+        for ask, (text, tokens, finished, handle) in zip(
+            asks, (open_answers[index] for index in range(len(asks))), strict=True
+        )
+    ]

@@ -1,6 +1,6 @@
 """The base model as an artifact: a tiny one made on the spot, or a published one copied in.
 
-in: problems (the tiny tokenizer is trained on them)      out: a transformers checkpoint
+in: problems (for `tiny`: its tokenizer is trained on them)      out: a transformers checkpoint
 
 `model.source` is `tiny`, a folder, or a hub id. Everything after this stage treats them alike.
 """
@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tasks.config import ModelConfig
+from tasks.errors import BadInput
 from tasks.problems import read_problems
 from tasks.rows import DEMONSTRATIONS, read_rows
-from tasks.stages.stage import Stage, StageContext
+from tasks.stages.stage import RestrictedConfig, Stage, StageContext
+from tasks.store import hash_files
 
 
 def run(context: StageContext) -> Mapping[str, float]:
@@ -22,9 +24,12 @@ def run(context: StageContext) -> Mapping[str, float]:
 
     settings: ModelConfig = context.config.model
     if settings.source == "tiny":
-        tokenizer = train_tokenizer(
-            _texts(context.input("problems").path), settings.tiny.vocabulary, settings.tiny.context
-        )
+        problems = context.optional_input("problems")
+        if problems is None:
+            raise BadInput(
+                "--input problems", "is missing for the tiny model, whose tokenizer is trained on them"
+            )
+        tokenizer = train_tokenizer(_texts(problems.path), settings.tiny.vocabulary, settings.tiny.context)
         model = tiny_language_model(settings.tiny, tokenizer, settings.seed)
     else:
         model, tokenizer = load_language_model(settings.source, settings.revision)
@@ -41,11 +46,18 @@ def _texts(folder: Path) -> Iterator[str]:
         yield row["text"]
 
 
+def _checkpoint_files(config: RestrictedConfig) -> Mapping[str, str]:
+    """A local folder is known by its content; a hub id by its revision."""
+    folder = Path(config.model.source).expanduser()
+    return hash_files(folder) if folder.is_dir() else {}
+
+
 STAGE = Stage(
     name="prepare_model",
     kind="model",
     version=1,
     sections=("model",),
-    inputs={"problems": "problems"},
+    inputs={"problems?": "problems"},
     run=run,
+    reads=_checkpoint_files,
 )

@@ -18,7 +18,8 @@ from tasks.benchmarks.importers import load_problems
 from tasks.config import DataConfig
 from tasks.errors import BadInput
 from tasks.rows import DEMONSTRATIONS, PROBLEMS, write_rows
-from tasks.stages.stage import Stage, StageContext
+from tasks.stages.stage import RestrictedConfig, Stage, StageContext
+from tasks.store import hash_files
 
 
 def run(context: StageContext) -> Mapping[str, float]:
@@ -34,7 +35,11 @@ def run(context: StageContext) -> Mapping[str, float]:
 
 def _stepcode(data: DataConfig) -> Iterator[dict[str, Any]]:
     steps = (data.steps_min, data.steps_max)
-    counts = {"train": data.train_problems, "validation": data.validation_problems, "test": data.test_problems}
+    counts = {
+        "train": data.train_problems,
+        "validation": data.validation_problems,
+        "test": data.test_problems,
+    }
     for split, count in counts.items():
         yield from stepcode.generate(split, data.seed, steps, count)
 
@@ -45,9 +50,15 @@ def _demonstrations(data: DataConfig, rows: list[dict[str, Any]]) -> Iterator[di
         return
     with_reference = [row for row in rows if row["reference"]]
     if not with_reference:
-        raise BadInput(data.source, "has no training problem with a reference solution", "at least one, for SFT")
+        raise BadInput(
+            data.source, "has no training problem with a reference solution", "at least one, for SFT"
+        )
     for row in with_reference:
         yield {"problem_id": row["problem_id"], "text": row["reference"]}
+
+
+def _problems_file(config: RestrictedConfig) -> Mapping[str, str]:
+    return {} if config.data.source == "stepcode" else hash_files(Path(config.data.source))
 
 
 STAGE = Stage(
@@ -57,4 +68,5 @@ STAGE = Stage(
     sections=("data",),
     inputs={},
     run=run,
+    reads=_problems_file,
 )

@@ -44,7 +44,8 @@ class Stage:
 
     `kind` names its artifacts; `sections` the parts of the configuration it reads; `inputs` maps input names to artifact
     kinds. A trailing `*` marks an input that may be given several times (`NAME=URI` repeated), a trailing `?` an optional
-    one; `*?` is both.
+    one; `*?` is both. `reads` gives the hashes of files outside the store that the configuration names, so that another
+    content under the same name is other work.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage:
     sections: tuple[str, ...]
     inputs: Mapping[str, str]
     run: Callable[[StageContext], Mapping[str, float]]
+    reads: Callable[[RestrictedConfig], Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         "config": config.read(),
         "inputs": {name: [a.content for a in artifacts] for name, artifacts in inputs.items()},
     }
+    if stage.reads is not None:
+        identity["reads"] = dict(stage.reads(config))
     digest = digest_of(identity)
     key = artifact_key(stage.kind, digest)
     if store.exists(f"{key}/_manifest.json"):

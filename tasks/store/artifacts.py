@@ -64,6 +64,12 @@ def hash_file(path: Path) -> str:
     return sha.hexdigest()
 
 
+def hash_files(path: Path) -> dict[str, str]:
+    """sha256 of a file, or of every file in a folder (links followed), by name; empty when there is none."""
+    files = sorted(path.glob("*")) if path.is_dir() else [path]
+    return {file.name: hash_file(file) for file in files if file.is_file()}
+
+
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Every file below `folder` by relative name, with size in bytes and sha256. Refuses links and odd names."""
     files = {}

@@ -12,7 +12,15 @@ from datetime import date
 import pytest
 
 from tasks.benchmarks import livecodebench
-from tasks.benchmarks.livecodebench import PROTOCOLS, problems, program, prompt, text_of_pickle, window
+from tasks.benchmarks.livecodebench import (
+    PROTOCOLS,
+    dated_problems,
+    problems,
+    program,
+    prompt,
+    text_of_pickle,
+    window,
+)
 from tasks.errors import BadInput
 from tasks.sandbox.program import CallTests, Case, StdioCase, StdioTests
 
@@ -95,7 +103,9 @@ ROW = {
 def load(tmp_path, *rows, **dates):
     path = tmp_path / "lcb.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return list(problems(path, **dates))
+    if dates:
+        return [problem for _, problem in dated_problems(path, **dates)]
+    return list(problems(path))
 
 
 def test_public_and_private_tests_are_joined(tmp_path):
