@@ -177,6 +177,8 @@ def _why_stopped(end: End, limits: Limits) -> Finding | None:
         return Finding("error", "wrote something else where its results belong")
     if end.reason == zygote.OUT_OF_CPU or end.exit_code == -signal.SIGXCPU:
         return Finding("timeout", f"ran out of CPU time ({limits.cpu_seconds:g} s)")
+    if end.reason == zygote.OUT_OF_MEMORY:
+        return Finding("memory", f"its processes took more than {limits.memory_mb} MB")
     if end.reason == zygote.OUT_OF_TIME:
         return Finding("timeout", f"ran out of time ({limits.wall_seconds:g} s)")
     if end.reason == zygote.ENDED and end.exit_code < 0:

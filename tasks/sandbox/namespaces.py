@@ -14,7 +14,9 @@ import signal
 import sys
 
 from tasks.sandbox import kernel, scratch, seccomp
+from tasks.sandbox.identities import may_become
 from tasks.sandbox.refused import Refused
+from tasks.sandbox.usage import Usage
 
 INSIDE_ID = 1000  # user and group of programs, as they see it
 _OUTSIDE_ID = 65534  # what it is outside when we are root: nobody
@@ -44,8 +46,9 @@ class Namespaces:
 
     def __init__(self) -> None:
         self.scratch = _SCRATCH
-        self._as_root = os.geteuid() == 0
+        self._as_root = may_become(_OUTSIDE_ID)
         self._last_pid: int | None = None
+        self.usage = Usage()
 
     def enter(self) -> None:
         """In the worker, before the fork server exists. Raises Refused."""
@@ -68,12 +71,14 @@ class Namespaces:
         """In the worker, after the fork server exists: needs no privilege any more."""
         if self._last_pid is not None:
             os.close(self._last_pid)
+        self.usage.close()
         kernel.drop_capabilities()
         _install_filter()
 
     def settle_server(self) -> None:
         """In the fork server, before the first program."""
         kernel.die_with_parent()
+        self.usage.settle()
         _install_filter()
 
     def before_fork(self) -> None:

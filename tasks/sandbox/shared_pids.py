@@ -13,7 +13,9 @@ import signal
 import sys
 
 from tasks.sandbox import kernel, landlock, scratch, seccomp
+from tasks.sandbox.identities import may_become
 from tasks.sandbox.refused import Refused
+from tasks.sandbox.usage import Usage
 
 _FIRST_ID, _IDS = 20_000, 40_000  # users of programs where we are root, chosen by the worker's process id
 _OTHERS = 64  # room in the process limit for workers and their helpers
@@ -25,10 +27,12 @@ class SharedPids:
     def __init__(self, strict: bool, folder: str) -> None:
         self.scratch = folder
         self._strict = strict
-        self._own_user = _FIRST_ID + os.getpid() % _IDS if os.geteuid() == 0 else None
+        user = _FIRST_ID + os.getpid() % _IDS
+        self._own_user = user if may_become(user) else None
         self._rules: int | None = None
         self._filtered = False
         self._tasks_of_user = 0
+        self.usage = Usage()
 
     def enter(self) -> None:
         kernel.bring_no_privileges_back()
@@ -48,9 +52,11 @@ class SharedPids:
 
     def settle_examiner(self) -> None:
         """The examiner holds no candidate code and keeps its rights, but for new ones."""
+        self.usage.close()
 
     def settle_server(self) -> None:
         kernel.adopt_orphans()
+        self.usage.settle()
         try:
             kernel.install_filter(seccomp.base_filter(kernel.ARCHITECTURE))
             self._filtered = True

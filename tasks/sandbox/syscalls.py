@@ -1,8 +1,9 @@
 """System calls that a candidate may make: name, number on x86_64, number on aarch64 (`-`: it has none).
 
 Everything a Python program needs to compute, to use files in its scratch folder, threads, child processes, timers and
-pipes. Not here, so refused: exec, sockets, ptrace and other processes' memory, mounts, namespaces, keys, shared
-memory that outlives the process, io_uring, bpf, performance counters, and everything that is newer than this list.
+pipes. Not here, so refused: exec, sockets, ptrace and other processes' memory, mounts, namespaces, keys, memory that
+outlives the process or counts in no limit (shared memory segments, memfd), io_uring, bpf, performance counters, and
+everything that is newer than this list.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ getdents64 217 61; statfs 137 43; fstatfs 138 44; fork 57 -; vfork 58 -; exit 60
 exit_group 231 94; wait4 61 260; waitid 247 95; futex 202 98; futex_waitv 449 449
 set_tid_address 218 96; set_robust_list 273 99; get_robust_list 274 100; rseq 334 293
 membarrier 324 283; arch_prctl 158 -; prctl 157 167; getrlimit 97 163; setrlimit 160 164
-getrandom 318 278; memfd_create 319 279; eventfd 284 -; eventfd2 290 19; epoll_create 213 -
+getrandom 318 278; eventfd 284 -; eventfd2 290 19; epoll_create 213 -
 epoll_create1 291 20; epoll_ctl 233 21; epoll_wait 232 -; epoll_pwait 281 22; epoll_pwait2 441 441
 signalfd 282 -; signalfd4 289 74; sendfile 40 71; splice 275 76; tee 276 77; copy_file_range 326 285
 fallocate 285 47; fadvise64 221 223; sendto 44 206; recvfrom 45 207; sendmsg 46 211; recvmsg 47 212

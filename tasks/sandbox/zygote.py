@@ -30,9 +30,10 @@ START = struct.Struct("!ddqqqqB")  # cpu s, wall s, memory, processes, open file
 END = struct.Struct("!Bidq?")  # reason, exit code or -signal, cpu s, peak bytes, may be used again
 STOP = b"S"
 
-ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, NOT_STARTED = range(5)
+ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, OUT_OF_MEMORY, NOT_STARTED = range(6)
 
 _SHORTEST_NAP = 0.004  # seconds between looks at the CPU clock of a program near its limit
+_LONGEST_NAP = 0.1  # seconds between looks at what its processes take together
 _FRAMES_BELOW = 12  # at most so many of ours are on the stack when a program starts
 _CORES = os.cpu_count() or 1
 _CHANNEL = 3  # where a program's process answers; 0, 1, 2 are its standard streams, it has no other
@@ -51,6 +52,7 @@ class Start:
     cpu_seconds: float
     wall_seconds: float
     script: bool
+    memory: int
     cpu_limit: tuple[int, int]
     limits: ResourceLimits
     first_nap: int
@@ -71,8 +73,8 @@ def read_start(message: bytes, isolation: Isolation) -> Start:
     cpu = (
         math.ceil(cpu_seconds) + 1
     )  # the exact limit is `_watch`'s; this one the program's children have too
-    nap = math.ceil(1000 * min(cpu_seconds / _CORES, wall_seconds))
-    return Start(cpu_seconds, wall_seconds, bool(script), (cpu, cpu), limits, nap)
+    nap = math.ceil(1000 * min(cpu_seconds / _CORES, wall_seconds, _LONGEST_NAP))
+    return Start(cpu_seconds, wall_seconds, bool(script), memory, (cpu, cpu), limits, nap)
 
 
 def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
@@ -167,12 +169,16 @@ class Server:
         try:
             ready = self._poll.poll(start.first_nap)
             while not ready:
-                cpu_left, wall_left = start.cpu_seconds - cpu_time(pid), deadline - time.monotonic()
+                spent = self._isolation.usage.of_programs()
+                cpu_left = start.cpu_seconds - max(cpu_time(pid), spent.cpu_seconds)
+                wall_left = deadline - time.monotonic()
+                if spent.memory > start.memory:
+                    return OUT_OF_MEMORY
                 if cpu_left <= 0:
                     return OUT_OF_CPU
                 if wall_left <= 0:
                     return OUT_OF_TIME
-                nap = max(_SHORTEST_NAP, min(cpu_left / _CORES, wall_left))
+                nap = max(_SHORTEST_NAP, min(cpu_left / _CORES, wall_left, _LONGEST_NAP))
                 ready = self._poll.poll(math.ceil(nap * 1000))
         finally:
             self._poll.unregister(handle)
