@@ -12,6 +12,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from tasks.benchmarks.statistics import Effect
+from tasks.reporting.differences import Difference
 from tasks.reporting.results import ArmResult
 
 ARM_COLOURS = {
@@ -108,6 +110,42 @@ def bins_figure(
         axes.set_xticks(range(len(order)), [names[key] for key in order])
         axes.set_ylabel("pass@1, %")
         axes.legend(ncols=4, loc="upper right", fontsize=9)
+
+
+def differences_figure(differences: Sequence[Difference], path: Path) -> None:
+    """Difference from the baseline in points with 95 % interval; what crosses the line may be chance."""
+    baseline = differences[0].baseline
+    with _figure(path, f"Difference from {baseline}, points of pass@1, 95 % interval") as axes:
+        for y, one in enumerate(reversed(differences)):
+            axes.plot([100 * one.low, 100 * one.high], [y, y], color=colour(one.arm), linewidth=2.4)
+            axes.plot(100 * one.value, y, "o", color=colour(one.arm), ms=7)
+            axes.text(100 * one.value, y + 0.16, f"{100 * one.value:+.1f}", ha="center", fontsize=9)
+        axes.axvline(0, color="#22252a", linewidth=1)
+        axes.set_yticks(range(len(differences)), [one.arm for one in reversed(differences)])
+        axes.set_ylim(-0.6, len(differences) - 0.3)
+        axes.grid(axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("points")
+
+
+def effects_figure(
+    effects: Mapping[str, Mapping[Any, Effect]], names: Mapping[Any, str], title: str, path: Path
+) -> None:
+    """Difference from the baseline by bin, one line per arm with intervals."""
+    order = list(names)
+    with _figure(path, title) as axes:
+        for offset, (arm, table) in enumerate(effects.items()):
+            present = [key for key in order if key in table]
+            xs = [order.index(key) + 0.07 * (offset - (len(effects) - 1) / 2) for key in present]
+            axes.plot(
+                xs, [100 * table[key].difference for key in present], "o-", color=colour(arm), label=arm, ms=4
+            )
+            for x, key in zip(xs, present, strict=True):
+                axes.plot([x, x], [100 * table[key].low, 100 * table[key].high], color=colour(arm), alpha=0.5)
+        axes.axhline(0, color="#22252a", linewidth=1)
+        axes.set_xticks(range(len(order)), [names[key] for key in order])
+        axes.set_ylabel("points")
+        axes.legend(ncols=4, loc="best", fontsize=9)
 
 
 def position_figure(positions: Sequence[Mapping[str, float]], chance: float, path: Path) -> None:

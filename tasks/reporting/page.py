@@ -1,13 +1,19 @@
-"""One self-contained HTML page: sections of text, tables, pictures and samples. Everything is escaped by jinja2."""
+"""One self-contained HTML page: sections of text, tables, pictures, a solved matrix, and a browser of samples.
+
+Everything models wrote is escaped: by jinja2 where it is markup, as JSON where it is data for the page's script.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tasks.reporting.browser import Browser
+from tasks.reporting.solved import Matrix
 
 
 @dataclass(frozen=True)
@@ -29,23 +35,12 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class SampleProgram:
-    title: str
-    status: str
-    program: str
-
-    @property
-    def passed(self) -> bool:
-        return self.status == "passed"
-
-
-@dataclass(frozen=True)
 class PageSection:
     title: str
     text: str = ""
     table: Table | None = None
     pictures: tuple[Picture, ...] = ()
-    samples: tuple[SampleProgram, ...] = ()
+    matrix: Matrix | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,12 @@ class Page:
     conclusion: str
     sections: Sequence[PageSection]
     footer: str
+    browser: Browser | None = None
 
 
 def write_page(page: Page, path: Path) -> None:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    fields = {name: getattr(page, name) for name in ("title", "subtitle", "conclusion", "sections", "footer")}
-    path.write_text(environment.get_template("report.html.j2").render(fields), encoding="utf-8")
+    shown = {field.name: getattr(page, field.name) for field in fields(page)}
+    path.write_text(environment.get_template("report.html.j2").render(shown), encoding="utf-8")

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.benchmarks.statistics import bootstrap_interval, paired_bootstrap, pass_at_k
+from tasks.rows import SAMPLES, read_rows
 
 BASELINE_ARM = "rl"
 LENGTH_EDGES = (0, 25, 50, 75, 100)
-"""Lower edges of the bins by reference length, tokens; the last is the paper's "more than 100"."""
+"""Lower edges of the bins by length, tokens; the last is the paper's "more than 100"."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Score:
     arm: str
     seed: int
     summary: Mapping[str, Any]
+    folder: Path | None = None
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Rows of SAMPLES; none for a score that is not on disk."""
+        return read_rows(SAMPLES, self.folder / "samples.parquet") if self.folder else []
 
     @property
     def per_problem(self) -> dict[str, float]:
@@ -56,7 +62,7 @@ class ArmResult:
 
 def read_score(folder: Path) -> Score:
     summary = json.loads((folder / "summary.json").read_text())
-    return Score(summary["arm"], summary["seed"], summary)
+    return Score(summary["arm"], summary["seed"], summary, folder)
 
 
 def mean_by_problem(scores: Sequence[Score]) -> dict[str, float]:
@@ -126,9 +132,14 @@ def by_bin(scores: Sequence[Score], bin_of: Any) -> dict[Any, tuple[float, float
     }
 
 
+def length_of(row: Mapping[str, Any]) -> int:
+    """Tokens of a problem's reference; of the responses, on average, where the benchmark has no references."""
+    return int(row["reference_tokens"] or row.get("tokens", 0))
+
+
 def length_bin(row: Mapping[str, Any]) -> int:
-    """Lower edge of the reference-length bin of a per-problem row, tokens."""
-    return max(edge for edge in LENGTH_EDGES if row["reference_tokens"] >= edge)
+    """Lower edge of the length bin of a per-problem row, tokens."""
+    return max(edge for edge in LENGTH_EDGES if length_of(row) >= edge)
 
 
 def difficulty_bin(row: Mapping[str, Any]) -> int:

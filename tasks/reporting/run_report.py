@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from tasks.reporting import figures
+from tasks.reporting.browser import Browser
 from tasks.reporting.page import Page, PageSection, Picture, Table
-from tasks.reporting.results import (
-    BASELINE_ARM,
-    LENGTH_EDGES,
-    ArmResult,
-    Score,
-    by_bin,
-    difficulty_bin,
-    length_bin,
+from tasks.reporting.results import BASELINE_ARM, ArmResult, Score
+from tasks.reporting.sections import (
+    differences_of,
+    draw_bins,
+    draw_differences,
+    matrix_section,
+    protocol_section,
+    spreads_of,
+    sureness_section,
 )
+from tasks.reporting.solved import Matrix
 
 LONG_ARM = "rl_long"
 """Plain RL with more updates: compared by compute, not by updates."""
@@ -38,8 +41,6 @@ def draw_pictures(
         "learning": Picture(
             folder / "learning_curves.png", "pass rate on training batches over policy updates"
         ),
-        "length": Picture(folder / "by_length.png", "pass@1 by reference length"),
-        "difficulty": Picture(folder / "by_difficulty.png", "pass@1 by difficulty"),
         "lines": Picture(folder / "lines.png", "lines per response over policy updates"),
     }
     figures.arms_figure(arms, drawn["arms"].path)
@@ -57,20 +58,11 @@ def draw_pictures(
         drawn["lines"].path,
         SMOOTHING,
     )
-    groups = {arm.arm: [score for score in scores if score.arm == arm.arm] for arm in arms}
-    figures.bins_figure(
-        {arm: by_bin(group, length_bin) for arm, group in groups.items()},
-        _length_names(),
-        "pass@1 by length of the reference solution, tokens",
-        drawn["length"].path,
-    )
-    difficulties = sorted({difficulty_bin(row) for score in scores for row in score.summary["per_problem"]})
-    figures.bins_figure(
-        {arm: by_bin(group, difficulty_bin) for arm, group in groups.items()},
-        {level: str(level) for level in difficulties},
-        "pass@1 by difficulty (steps)",
-        drawn["difficulty"].path,
-    )
+    groups = groups_of(arms, scores)
+    found = differences_of(groups, BASELINE_ARM)
+    if picture := draw_differences(found, folder):
+        drawn["differences"] = picture
+    drawn |= draw_bins(groups, BASELINE_ARM, folder)
     if prm is not None:
         drawn["position"] = Picture(folder / "prm_by_position.png", "PRM accuracy by line position")
         figures.position_figure(
@@ -79,6 +71,11 @@ def draw_pictures(
         drawn["reliability"] = Picture(folder / "prm_reliability.png", "PRM reliability diagram")
         figures.reliability_figure(prm["reliability"], drawn["reliability"].path)
     return drawn
+
+
+def groups_of(arms: Sequence[ArmResult], scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Scores of every arm, in the arms' order."""
+    return {arm.arm: [score for score in scores if score.arm == arm.arm] for arm in arms}
 
 
 def build_page(
@@ -90,20 +87,31 @@ def build_page(
     pictures: Mapping[str, Picture],
     prm: Mapping[str, Any] | None,
     label_costs: Sequence[Mapping[str, Any]],
+    matrix: Matrix,
+    browser: Browser,
 ) -> Page:
     first = scores[0].summary
+    groups = groups_of(arms, scores)
+    found = differences_of(groups, BASELINE_ARM)
     sections = [
         PageSection("Which arm won", _intervals_text(), _arms_table(arms, reference), (pictures["arms"],)),
+        *([sureness_section(found, spreads_of(groups), pictures["differences"])] if found else []),
         PageSection("How they learned", "", None, (pictures["learning"], pictures["lines"])),
         PageSection(
             "Where it helps",
             "The paper saw the gain on programs of more than 100 tokens.",
             None,
-            (pictures["length"], pictures["difficulty"]),
+            tuple(
+                pictures[name]
+                for name in ("length", "gain_length", "difficulty", "gain_difficulty")
+                if name in pictures
+            ),
         ),
+        matrix_section(matrix),
         *_prm_sections(prm, pictures),
         *_label_sections(label_costs),
         PageSection("What it cost", "", _cost_table(stages)),
+        protocol_section(scores),
     ]
     return Page(
         f"PSGPO run: profile {profile}",
@@ -111,6 +119,7 @@ def build_page(
         conclude(arms),
         sections,
         "Intervals are 95 %. docs/evaluation.md says what such figures can and cannot show.",
+        browser,
     )
 
 
@@ -244,13 +253,6 @@ def _series(
     curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], metric: str
 ) -> dict[str, list[list[float]]]:
     return {arm: [[float(row[metric]) for row in seed] for seed in seeds] for arm, seeds in curves.items()}
-
-
-def _length_names() -> dict[int, str]:
-    ends = (*(str(edge) for edge in LENGTH_EDGES[1:]), "")
-    return {
-        edge: f"{edge}-{end}" if end else f"over {edge}" for edge, end in zip(LENGTH_EDGES, ends, strict=True)
-    }
 
 
 def _percent(share: float) -> str:

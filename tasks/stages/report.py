@@ -13,25 +13,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tasks.cache import cache_folder
+from tasks.problems import read_problems
 from tasks.stages.stage import Stage, StageContext
-from tasks.store import Artifact
+from tasks.store import Artifact, fetch_uri
 
 if TYPE_CHECKING:
+    from tasks.reporting.browser import Browser
     from tasks.reporting.results import ArmResult, Score
+    from tasks.reporting.solved import Matrix
 
 _LINEAGE = ("sft", "responses", "labels", "prm", "policies", "scores")
 
 
 def run(context: StageContext) -> Mapping[str, float]:
     from tasks.reporting.page import write_page
-    from tasks.reporting.results import arm_results, read_score
-    from tasks.reporting.run_report import build_page, draw_pictures
+    from tasks.reporting.results import BASELINE_ARM, arm_results, read_score
+    from tasks.reporting.run_report import build_page, draw_pictures, groups_of
+    from tasks.reporting.sections import differences_of
+    from tasks.reporting.solved import solved_matrix
 
     scores = [read_score(artifact.path) for artifact in context.inputs["scores"]]
     arms = arm_results(_cells(scores), *_costs(context))
     reference = {score.arm: score.summary["pass_at_1"] for score in scores if score.arm == "sft"}
     pictures = draw_pictures(scores, arms, _curves(context), _prm_metrics(context), context.output)
     stages = _stage_costs(context)
+    groups = groups_of(arms, scores)
+    matrix = solved_matrix(groups, BASELINE_ARM)
     page = build_page(
         context.config.profile,
         arms,
@@ -41,12 +49,15 @@ def run(context: StageContext) -> Mapping[str, float]:
         pictures,
         _prm_metrics(context),
         _label_costs(context),
+        matrix,
+        _browser(context, matrix, [score for group in groups.values() for score in group[:1]]),
     )
     write_page(page, context.output / "report.html")
     results = {
         "profile": context.config.profile,
         "arms": [asdict(arm) for arm in arms],
         "sft_pass_at_1": reference.get("sft"),
+        "differences": [asdict(one) for one in differences_of(groups, BASELINE_ARM)],
         "stages": stages,
         "conclusion": page.conclusion,
     }
@@ -54,6 +65,26 @@ def run(context: StageContext) -> Mapping[str, float]:
     for path in sorted(context.output.iterdir()):
         context.tracker.file(path, "report")
     return _headline(arms)
+
+
+def _browser(context: StageContext, matrix: Matrix, shown: Sequence[Score]) -> Browser:
+    """Programs of the first seed of every arm, with the PRM's line rewards where there is a PRM."""
+    from tasks.reporting.browser import Answers, browse
+    from tasks.stages.line_rewards import line_rewards_of
+
+    prm = context.optional_input("prm")
+    rewards = line_rewards_of(prm.path) if prm else None
+    answers = [Answers.of(score.arm, score.seed, score.samples()) for score in shown]
+    return browse(matrix, prompts_of(context.inputs["scores"]), answers, rewards)
+
+
+def prompts_of(scores: Sequence[Artifact]) -> dict[str, str]:
+    """Prompts of the problems that the scores were made on, by id."""
+    addresses = {uri for score in scores for uri in score.manifest["input_artifacts"]["problems"]}
+    problems = [
+        p for uri in sorted(addresses) for p in read_problems(fetch_uri(uri, cache_folder()).path, "test")
+    ]
+    return {problem.problem_id: problem.prompt for problem in problems}
 
 
 def _cells(scores: Sequence[Score]) -> list[Score]:
@@ -127,7 +158,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=3,
+    version=4,
     sections=("profile",),
     inputs={
         "scores*": "scores",
