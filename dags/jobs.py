@@ -30,8 +30,8 @@ class JobOperator(BaseOperator):
     """Runs `python -m tasks STAGE` with the configuration of the task `plan`.
 
     `inputs` maps input names to envelopes of upstream tasks (one, or a list of them; skipped tasks' are left out); `cell`
-    is an entry of the plan's `cells` or `checkpoints`, and names the task in the grid. `memory_mb` and `timeout` are the
-    job's limits.
+    is an entry of the plan's `cells` or `checkpoints`, and names the task in the grid; it may bring `settings` and
+    `inputs` of its own. `memory_mb` and `timeout` are the job's limits.
     """
 
     template_fields: Sequence[str] = ("inputs", "cell")
@@ -69,10 +69,12 @@ class JobOperator(BaseOperator):
     def _arguments(self, context: Any) -> tuple[str, ...]:
         cell = self.cell or {}
         settings = [f"cell.{name}={cell[name]}" for name in ("arm", "seed", "checkpoint") if name in cell]
+        settings += [f"{key}={json.dumps(value)}" for key, value in cell.get("settings", {}).items()]
+        inputs = {**self.inputs, **cell.get("inputs", {})}
         return stage_arguments(
             config=self._plan["profile"],
             overrides=(*self._plan["overrides"], *settings),
-            inputs={name: tuple(_artifacts(given)) for name, given in self.inputs.items()},
+            inputs={name: tuple(_artifacts(given)) for name, given in inputs.items()},
             store=os.environ["PSGPO_STORE"],
             label=self._label(),
         )

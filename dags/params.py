@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from tasks.config import profile_names
-from tasks.form import AS_PROFILE, OVERRIDES, PROFILE, Field, form_fields
+from tasks.form import AS_PROFILE, EVALUATION, OVERRIDES, PROFILE, Field, form_fields
 
 DEFAULT_PROFILE = "demo"
 _PROFILE_SECTION = "What to train"
@@ -20,6 +20,11 @@ def train_params() -> dict[str, Param]:
         **{field.name: _param(field) for field in form_fields()},
         OVERRIDES: _overrides_param(),
     }
+
+
+def evaluate_params() -> dict[str, Param]:
+    """The form of `psgpo_evaluate`."""
+    return {**{field.name: _param(field) for field in form_fields(EVALUATION)}, OVERRIDES: _overrides_param()}
 
 
 def _profile_param() -> Param:
@@ -39,17 +44,13 @@ def _param(field: Field) -> Param:
     about = {"title": field.title, "section": field.section, "description_md": field.description}
     if "enum" in schema:
         choices = [AS_PROFILE, *schema["enum"]]
-        display = {AS_PROFILE: "as the profile says"}
+        display = {AS_PROFILE: "as described below"}
         return Param(AS_PROFILE, type="string", enum=choices, values_display=display, **about)
     if schema["type"] == "array":
         items = schema["items"]
-        return Param(
-            None,
-            type=["null", "array"],
-            examples=list(items.get("enum", [items.get("const")])),
-            items=items,
-            **about,
-        )
+        choices = items.get("enum", [items["const"]] if "const" in items else [])
+        chips = {"examples": list(choices)} if choices else {}  # without choices: one text per line
+        return Param(None, type=["null", "array"], items=items, **chips, **about)
     return Param(None, **{**schema, "type": ["null", schema["type"]]}, **about)
 
 

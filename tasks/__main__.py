@@ -26,10 +26,12 @@ STAGES = {
     "fit_prm": "fit the process reward model",
     "evaluate": "sample and grade a benchmark",
     "report": "tables, pictures and the HTML page",
+    "compare": "tables, pictures and the HTML page of evaluated models",
     "promote": "register models",
 }
 COMMANDS = {
     "plan": ("tasks.plan", "check a configuration, open the tracking run, list the cells"),
+    "plan-evaluation": ("tasks.plan_evaluation", "find models and benchmark files, open the tracking run"),
     "conclude": ("tasks.conclude", "end the tracking run of a pipeline run with its result"),
     "document": ("tasks.documentation", "write the generated tables of docs/"),
     "verify": ("tasks.verify", "re-hash a model and everything it came from"),

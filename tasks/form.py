@@ -1,8 +1,8 @@
 """The trigger form: the settings people change, as flat fields; everything else goes through the field `overrides`.
 
-`dags/params.py` turns the fields into Airflow's parameters, `tasks/plan.py` turns a filled form back into overrides of
-the profile. A field that is empty leaves the profile's value. Types, bounds, choices and descriptions come from
-`tasks/config.py`; only the selection, the order and the titles are decided here.
+`dags/params.py` turns the fields into Airflow's parameters, `tasks/plan.py` (training) and `tasks/plan_evaluation.py` turn a
+filled form back into overrides of the profile. A field that is empty leaves the profile's value. Types, bounds, choices
+and descriptions come from `tasks/config.py`; only the selection, the order and the titles are decided here.
 """
 
 from __future__ import annotations
@@ -74,6 +74,63 @@ SECTIONS: dict[str, dict[str, str]] = {
 }
 
 
+EVALUATION_SECTIONS: dict[str, dict[str, str]] = {
+    "What to evaluate": {
+        "compare.models": "Models",
+        "compare.benchmarks": "Benchmarks",
+        "compare.with_champion": "Compare with the champion",
+        "evaluation.problems": "Problems per benchmark",
+    },
+    "How to ask": {
+        "evaluation.style": "Style",
+        "evaluation.mbpp_prompt": "MBPP: prompt of base models",
+        "evaluation.samples": "Samples per problem",
+        "evaluation.temperature": "Temperature",
+        "evaluation.max_new_tokens": "Longest answer, tokens",
+        "evaluation.refuse_contaminated": "Refuse contaminated benchmarks",
+    },
+    "Benchmark files": {
+        "benchmark.source": "Where from",
+        "benchmark.mbpp_set": "MBPP: set",
+        "benchmark.livecodebench_release": "LiveCodeBench: release",
+        "benchmark.date_from": "LiveCodeBench: from date",
+        "benchmark.date_to": "LiveCodeBench: to date",
+        "benchmark.stepcode_problems": "StepCode: problems",
+    },
+    "Budget": {
+        "sandbox.workers": "Sandbox processes per job",
+        "sandbox.memory_mb": "Memory per program, MB",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """`sections` by title: settings and their titles. `profiles` to choose from; `defaults` hold unless filled in."""
+
+    sections: Mapping[str, Mapping[str, str]]
+    profiles: tuple[str, ...]
+    defaults: tuple[str, ...] = ()
+
+    @property
+    def has_profiles(self) -> bool:
+        return len(self.profiles) > 1
+
+
+TRAINING = Form(SECTIONS, profile_names())
+EVALUATION = Form(
+    EVALUATION_SECTIONS,
+    ("demo",),
+    (
+        "evaluation.problems=0",
+        "evaluation.samples=1",
+        "evaluation.temperature=0",
+        "evaluation.max_new_tokens=512",
+        "sandbox.workers=2",
+    ),
+)
+"""Greedy, one sample, all problems: what most published figures are."""
+
 EMPTY: tuple[Any, ...] = (None, "", AS_PROFILE, [])
 
 
@@ -89,31 +146,33 @@ class Field:
     schema: Mapping[str, Any]
 
 
-def form_fields() -> tuple[Field, ...]:
+def form_fields(form: Form = TRAINING) -> tuple[Field, ...]:
     """All fields that stand for one setting, in the form's order; the same in every process."""
-    profiles = {name: load_config(name) for name in profile_names()}
+    profiles = {name: load_config(name, form.defaults) for name in form.profiles}
     return tuple(
         _field(key, title, section, profiles)
-        for section, keys in SECTIONS.items()
+        for section, keys in form.sections.items()
         for key, title in keys.items()
     )
 
 
-def read_form(conf: Mapping[str, Any]) -> tuple[str, list[str]]:
+def read_form(conf: Mapping[str, Any], form: Form = TRAINING) -> tuple[str, list[str]]:
     """Profile and overrides of a filled form (a trigger's `conf`).
 
     Raises BadInput for a key that is no field, naming it and what is allowed. Values are checked by `load_config`.
     """
-    keys = {field.name: field.key for field in form_fields()}
-    unknown = sorted(set(conf) - {*keys, PROFILE, OVERRIDES})
+    keys = {field.name: field.key for field in form_fields(form)}
+    choice = [PROFILE] if form.has_profiles else []
+    unknown = sorted(set(conf) - {*keys, *choice, OVERRIDES})
     if unknown:
-        raise BadInput(f"parameter {unknown[0]!r}", "is unknown", ", ".join([PROFILE, *keys, OVERRIDES]))
+        raise BadInput(f"parameter {unknown[0]!r}", "is unknown", ", ".join([*choice, *keys, OVERRIDES]))
     given = [
         f"{keys[name]}={json.dumps(value)}"
         for name, value in conf.items()
         if name in keys and value not in EMPTY
     ]
-    return str(conf.get(PROFILE) or "demo"), given + _lines(conf.get(OVERRIDES))
+    profile = str(conf.get(PROFILE) or "demo")
+    return profile, [*form.defaults, *given, *_lines(conf.get(OVERRIDES))]
 
 
 def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]) -> Field:
@@ -124,6 +183,10 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
         schema.pop(annotation, None)
     values = {name: _text(getattr(getattr(config, part), leaf)) for name, config in profiles.items()}
     in_profiles = ", ".join(f"{name} {value or 'empty'}" for name, value in values.items())
+    if len(values) == 1:
+        (in_profiles,) = (value or "nothing" for value in values.values())
+    if schema.get("type") == "boolean":  # a choice that can be left empty, which a switch cannot
+        schema = {"type": "string", "enum": ["true", "false"]}
     about = f"{meaning[:1].upper()}{meaning[1:]}. " if len(meaning) > 1 else ""
     description = f"`{key}`. {about}Empty: {in_profiles}."
     return Field(key.replace(".", "_"), key, title, section, description, schema)

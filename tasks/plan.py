@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--store", required=True, help="file:///path or s3://bucket/prefix")
     parser.add_argument("--conf", default="{}", help="a filled trigger form as JSON")
     arguments = parser.parse_args(argv)
-    conf = _read_conf(arguments.conf)
+    conf = read_conf(arguments.conf)
     profile, overrides = read_form({"profile": arguments.config, **conf})
     overrides += arguments.set
     config = load_config(profile, overrides)
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
 
 def check(config: RunConfig) -> None:
     """What the configuration tree cannot know by itself. Raises BadInput naming the key."""
-    _check_model(config.model.source, config.model.revision)
+    check_model(config.model.source, config.model.revision)
     if config.data.source != "stepcode" and not Path(config.data.source).is_file():
         raise BadInput(
             "data.source", f"{config.data.source!r} is no file", "stepcode, or a .jsonl or .parquet file"
@@ -80,7 +80,7 @@ def make_plan(config: RunConfig, profile: str, overrides: Sequence[str], run_id:
     ]
     print(f"plan: profile {profile}, {len(cells)} cells, {count} checkpoints to label", file=sys.stderr)
     with as_stage_errors():
-        parent, experiment = _open_parent(config, run_id, [cell["label"] for cell in cells])
+        parent, experiment = open_parent(config, run_id, [cell["label"] for cell in cells])
     return {
         "stage": "plan",
         "profile": profile,
@@ -92,7 +92,9 @@ def make_plan(config: RunConfig, profile: str, overrides: Sequence[str], run_id:
     }
 
 
-def _open_parent(config: RunConfig, run_id: str, labels: Sequence[str]) -> tuple[str, str]:
+def open_parent(
+    config: RunConfig, run_id: str, labels: Sequence[str], dag: str = "psgpo_train"
+) -> tuple[str, str]:
     """Ids of the parent run and its experiment; both empty when tracking is off."""
     from tasks.tracking.delivery import experiment_id
     from tasks.tracking.mlflow_runs import EXPERIMENT, EXPERIMENT_VARIABLE
@@ -106,7 +108,7 @@ def _open_parent(config: RunConfig, run_id: str, labels: Sequence[str]) -> tuple
     tags = {"profile": config.profile, "airflow.run_id": run_id, "revision": revision}
     note = [f"**Profile** `{config.profile}`  **Cells** {', '.join(labels)}"]
     if airflow := os.environ.get("PSGPO_AIRFLOW_UI"):
-        note.append(f"**Airflow** [{run_id}]({airflow}/dags/psgpo_train/runs/{run_id})")
+        note.append(f"**Airflow** [{run_id}]({airflow}/dags/{dag}/runs/{run_id})")
     if revision:
         note.append(f"**Revision** `{revision}`")
     parameters = config.model_dump(mode="json", exclude={"cell"})
@@ -114,7 +116,7 @@ def _open_parent(config: RunConfig, run_id: str, labels: Sequence[str]) -> tuple
     return parent, experiment_id(server, os.environ.get(EXPERIMENT_VARIABLE) or EXPERIMENT)
 
 
-def _read_conf(text: str) -> dict[str, Any]:
+def read_conf(text: str) -> dict[str, Any]:
     try:
         conf = json.loads(text)
     except ValueError as error:
@@ -124,17 +126,18 @@ def _read_conf(text: str) -> dict[str, Any]:
     return conf
 
 
-def _check_model(source: str, revision: str) -> None:
+def check_model(source: str, revision: str) -> str:
+    """The revision that a hub id stands for now; empty for a folder. Raises BadInput for what cannot be loaded."""
     folder = Path(source).expanduser()
     if source == "tiny":
-        return
+        return ""
     if folder.is_dir():
         for needed in ("config.json", "tokenizer_config.json", "*.safetensors"):
             if not any(folder.glob(needed)):
                 raise BadInput(
                     "model.source", f"{source!r} holds no {needed}", "a checkpoint with safetensors weights"
                 )
-        return
+        return ""
     if source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(source):
         raise BadInput(
             "model.source", f"{source!r} does not exist", "tiny, a folder, or a hub id such as NAME/MODEL"
@@ -142,12 +145,13 @@ def _check_model(source: str, revision: str) -> None:
     from huggingface_hub import hf_hub_download
 
     try:
-        hf_hub_download(source, "config.json", revision=revision or None)
+        found = hf_hub_download(source, "config.json", revision=revision or None)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadInput(
             "model.source", f"{source!r} is no folder and not to be had from the hub: {reason}"
         ) from error
+    return Path(found).parent.name  # the hub's cache keeps a snapshot by its commit
 
 
 def _check_difficulties(config: RunConfig) -> None:

@@ -77,15 +77,21 @@ def arm_results(
     steps: Mapping[str, int],
     own_cost: Mapping[str, float],
     shared_cost: Mapping[str, float],
+    baseline: str = BASELINE_ARM,
 ) -> list[ArmResult]:
     """One result per arm, in order of appearance. Costs in CPU seconds by arm; `shared_cost` 0 for arms without PRM."""
     groups: dict[str, list[Score]] = {}
     for score in scores:
         groups.setdefault(score.arm, []).append(score)
-    reference = mean_by_problem(groups[BASELINE_ARM]) if BASELINE_ARM in groups else None
+    reference = mean_by_problem(groups[baseline]) if baseline in groups else None
     return [
         _arm_result(
-            arm, group, reference, steps.get(arm, 0), own_cost.get(arm, 0.0), shared_cost.get(arm, 0.0)
+            arm,
+            group,
+            None if arm == baseline else reference,
+            steps.get(arm, 0),
+            own_cost.get(arm, 0.0),
+            shared_cost.get(arm, 0.0),
         )
         for arm, group in groups.items()
     ]
@@ -105,7 +111,7 @@ def _arm_result(
         sum(values) / len(values),
         low,
         high,
-        None if reference is None or arm == BASELINE_ARM else _gain(table, reference),
+        None if reference is None else _gain(table, reference),
         steps,
         own,
         own + shared,

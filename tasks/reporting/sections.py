@@ -55,9 +55,9 @@ def sureness_section(
         for one in found
     )
     text = (
-        f"Against {found[0].baseline}, paired by problem ({found[0].problems}), seeds averaged. A problem is solved when more "
-        "than half of all samples pass. Detectable: the smallest true difference that so many problems show four times in five. "
-        "Over seeds: " + "; ".join(map(_spread_text, spreads)) + "."
+        f"Against {found[0].baseline}, paired by problem ({found[0].problems}), seeds averaged. A problem is solved when "
+        "more than half of all samples pass. Detectable: the smallest true difference that so many problems show four times "
+        "in five. Over seeds: " + "; ".join(map(_spread_text, spreads)) + "."
     )
     return PageSection("How sure", text, Table(header, rows), (picture,) if picture else ())
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tasks.benchmarks.benchmark import Benchmark, Protocol
     from tasks.sampling.engine import Sampler
     from tasks.sandbox import Sandbox
-    from tasks.stages.generation import Answer, Ask, Manner
+    from tasks.stages.generation import Answer, Ask, Draw, Manner
 
 KS = (1, 5, 10, 100)
 """pass@k is told for each of these that the samples allow."""
@@ -50,9 +50,10 @@ def run(context: StageContext) -> Mapping[str, float]:
     contamination = _contamination(context, problems)
     limits = _limits(context.config.sandbox, prepared, bench)
     sampler = sampler_for(_checkpoint(context), protocol.stop)
+    draw = _draw(settings, sampler)
     with open_sandbox(limits) as sandbox:
         proof = prove_grader(problems, sandbox)
-        rows = _sample(context, problems, sampler, manner(sampler, bench, protocol), sandbox)
+        rows = _sample(context, problems, sampler, manner(sampler, bench, protocol), draw, sandbox)
     write_rows(SAMPLES, rows, context.output / "samples.parquet")
     summary = summarise(
         problems,
@@ -63,7 +64,7 @@ def run(context: StageContext) -> Mapping[str, float]:
     told = {
         "benchmark": prepared.title if prepared else "+".join(sorted({p.source for p in problems})),
         "window": prepared.window if prepared else "",
-        "protocol": protocol_line(bench, protocol, settings, limits),
+        "protocol": protocol_line(bench, protocol, settings.samples, draw, limits),
         "arm": context.config.cell.model or context.config.cell.arm,
         "seed": context.config.cell.seed,
         **summary,
@@ -97,14 +98,22 @@ def manner(sampler: Sampler, bench: Benchmark, protocol: Protocol) -> Manner:
 
 
 def protocol_line(
-    bench: Benchmark, protocol: Protocol, settings: EvaluationConfig, sandbox: SandboxConfig
+    bench: Benchmark, protocol: Protocol, samples: int, draw: Draw, sandbox: SandboxConfig
 ) -> str:
     """One line that says how a score came about."""
     from tasks.benchmarks.benchmark import protocol_id
     from tasks.stages.sandboxes import limits_of
 
-    line = protocol_id(bench.NAME, protocol, settings.samples, settings.temperature, limits_of(sandbox))
-    return f"{line}; at most {settings.max_new_tokens} tokens"
+    line = protocol_id(bench.NAME, protocol, samples, draw.temperature, limits_of(sandbox))
+    return f"{line}; at most {draw.max_new_tokens} tokens"
+
+
+def _draw(settings: EvaluationConfig, sampler: Sampler) -> Draw:
+    """An answer takes at most half of the model's context: a small model must still be able to read the problem."""
+    from tasks.stages.generation import Draw
+
+    most = sampler.model.config.max_position_embeddings // 2
+    return Draw(settings.temperature, min(settings.max_new_tokens, most))
 
 
 def _limits(sandbox: SandboxConfig, prepared: Prepared | None, bench: Benchmark) -> SandboxConfig:
@@ -140,10 +149,15 @@ def _contamination(context: StageContext, problems: Sequence[Problem]) -> dict[s
 
 
 def _sample(
-    context: StageContext, problems: Sequence[Problem], sampler: Sampler, how: Manner, sandbox: Sandbox
+    context: StageContext,
+    problems: Sequence[Problem],
+    sampler: Sampler,
+    how: Manner,
+    draw: Draw,
+    sandbox: Sandbox,
 ) -> list[dict[str, Any]]:
     """Rows of SAMPLES, problem by problem; shards that an earlier try finished are read, not drawn again."""
-    from tasks.stages.generation import Ask, Draw, answers
+    from tasks.stages.generation import Ask, answers
 
     settings: EvaluationConfig = context.config.evaluation
     asks = [
@@ -151,7 +165,7 @@ def _sample(
         for problem in problems
         for index in range(settings.samples)
     ]
-    room = sampler.model.config.max_position_embeddings - settings.max_new_tokens
+    room = sampler.model.config.max_position_embeddings - draw.max_new_tokens
     done = set(context.checkpoints.numbers())
     rows: list[dict[str, Any]] = []
     for number, start in enumerate(range(0, len(asks), settings.shard_size)):
@@ -160,7 +174,6 @@ def _sample(
             continue
         shard = asks[start : start + settings.shard_size]
         fitting = [ask for ask in shard if len(how.prompt(ask.problem)) <= room]
-        draw = Draw(settings.temperature, settings.max_new_tokens)
         given = answers(sampler, fitting, how, draw, sandbox, context, start, len(asks))
         answered = {(one.ask.problem.problem_id, one.ask.index): _row(one) for one in given}
         fresh = [answered.get((ask.problem.problem_id, ask.index)) or _too_long(ask, room) for ask in shard]

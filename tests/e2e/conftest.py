@@ -19,11 +19,24 @@ from infra.local.settings import Settings
 from infra.local.stack import mlflow_command
 from tests.conftest import free_port
 
-SCENARIOS: dict[str, dict[str, Any]] = {
-    "smoke": {"profile": "smoke"},
-    "again": {"profile": "smoke"},
-    "without_prm": {"profile": "smoke", "arms_arms": ["rl"]},
-    "refused": {"profile": "smoke", "ppo_lerning_rate": 1},
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
+    "smoke": ("psgpo_train", {"profile": "smoke"}),
+    "again": ("psgpo_train", {"profile": "smoke"}),
+    "without_prm": ("psgpo_train", {"profile": "smoke", "arms_arms": ["rl"]}),
+    "refused": ("psgpo_train", {"profile": "smoke", "ppo_lerning_rate": 1}),
+    "evaluate": (
+        "psgpo_evaluate",
+        {
+            # the same model as an artifact and as a folder, beside the champion that the first run made
+            "compare_models": ["{sft}", "{sft_folder}"],
+            "compare_benchmarks": ["stepcode", *(["humaneval"] if DATA.is_dir() else [])],
+            "benchmark_source": str(DATA),
+            "benchmark_stepcode_problems": 12,
+            "evaluation_problems": 8,
+            "evaluation_max_new_tokens": 64,
+        },
+    ),
 }
 PATIENCE = 1500.0
 

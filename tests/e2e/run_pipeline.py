@@ -1,6 +1,8 @@
-"""Run `psgpo_train` with `dag.test()`, once per scenario; prints a line `RESULT NAME JSON` for each.
+"""Run a DAG with `dag.test()`, once per scenario; prints a line `RESULT NAME JSON` for each.
 
-    python run_pipeline.py '{"NAME": RUN_CONF, ...}'
+    python run_pipeline.py '{"NAME": ["DAG", RUN_CONF], ...}'
+
+`{sft}` in a conf stands for the address of the SFT model that the first scenario made, `{sft_folder}` for its folder.
 
 A program of its own, because Airflow reads its configuration (environment variables) when it is imported first.
 """
@@ -20,12 +22,18 @@ from airflow.settings import Session
 from airflow.utils.db import initdb
 
 
-def main(scenarios: dict[str, dict[str, Any]]) -> None:
+def main(scenarios: dict[str, tuple[str, dict[str, Any]]]) -> None:
     initdb()
     wait_for_mlflow()
-    train = DagBag().dags["psgpo_train"]
-    for name, conf in scenarios.items():
-        print(f"\nRESULT {name} {json.dumps(outcome(train.test(run_conf=conf)))}", flush=True)
+    dags = DagBag().dags
+    sft = ""
+    for name, (dag, conf) in scenarios.items():
+        conf = json.loads(
+            json.dumps(conf).replace("{sft}", sft).replace("{sft_folder}", sft[len("file://") :])
+        )
+        result = outcome(dags[dag].test(run_conf=conf))
+        sft = sft or next((env["artifact"] for task, _, env in result["envelopes"] if task == "sft"), "")
+        print(f"\nRESULT {name} {json.dumps(result)}", flush=True)
 
 
 def outcome(run: Any) -> dict[str, Any]:

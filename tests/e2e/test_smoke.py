@@ -108,3 +108,30 @@ def test_a_bad_conf_fails_the_first_task_without_retries_and_is_named(
     assert set(outcome["states"].values()) == {"upstream_failed"}
     assert outcome["envelopes"] == []
     assert "parameter 'ppo_lerning_rate': is unknown; allowed: profile" in pipeline.log
+
+
+def test_an_evaluation_puts_every_model_to_every_benchmark_beside_the_champion(
+    smoke: dict[str, Any], result: Result, pipeline: Pipeline
+) -> None:
+    outcome = result("evaluate")
+    assert outcome["state"] == "success", outcome["states"]
+    found = stages(outcome)
+    scores = [envelope for name, envelope in found.items() if name.startswith("scores.evaluate/")]
+    benchmarks = [envelope for name, envelope in found.items() if name.startswith("benchmarks.")]
+    assert len(scores) == 3 * len(benchmarks)
+    report = Path(found["compare/-1"]["artifact"].removeprefix("file://"))
+    arms = {arm["arm"]: arm for arm in json.loads((report / "results.json").read_text())["arms"]}
+    names = [name.split("/", 1)[1] for name in arms if name.startswith("stepcode/")]
+    assert names[0] == "champion"
+    assert arms["stepcode/champion"]["gain"] is None
+    same = [arms[f"stepcode/{name}"] for name in names[1:]]
+    assert same[0]["pass_at_1"] == same[1]["pass_at_1"]  # one model, given in two ways
+    assert same[0]["gain"] is not None
+
+
+def test_mlflow_has_the_scores_of_the_evaluation(result: Result, pipeline: Pipeline) -> None:
+    server = MlflowServer(pipeline.settings.mlflow_uri)
+    (plan,) = [envelope for task, _, envelope in result("evaluate")["envelopes"] if task == "plan"]
+    parent = server.get("runs/get", run_id=plan["parent_run_id"])["run"]
+    assert parent["info"]["status"] == "FINISHED"
+    assert "pass_at_1/stepcode/champion" in {metric["key"] for metric in parent["data"]["metrics"]}
