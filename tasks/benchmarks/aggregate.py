@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.benchmarks.statistics import bootstrap_interval, pass_at_k_many
+from tasks.benchmarks.statistics import pass_at_k_many, score_interval
 from tasks.errors import BadInput
 
 COLUMNS = ("problem_id", "difficulty", "tokens", "status")
@@ -98,4 +98,4 @@ def _by(bins: np.ndarray, scores: np.ndarray) -> dict[int, Estimate]:
 
 def _estimate(scores: np.ndarray) -> Estimate:
     ordered = np.sort(scores)  # groups come in no fixed order; the interval must not depend on it
-    return Estimate(float(ordered.mean()), *bootstrap_interval(ordered), ordered.size)
+    return Estimate(float(ordered.mean()), *score_interval(ordered), ordered.size)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.benchmarks.benchmark import Benchmark
 from tasks.benchmarks.files import whole_file, write_json_line
 from tasks.benchmarks.samples import Sample
-from tasks.benchmarks.statistics import bootstrap_interval, pass_at_k_many
+from tasks.benchmarks.statistics import pass_at_k_many, score_interval
 from tasks.errors import BadInput
 from tasks.problems import Problem
 from tasks.sandbox.program import Verdict
@@ -53,7 +53,7 @@ class Tally:
         for k in ks:
             judged = [name for name, count in self.n.items() if count >= k]
             values = pass_at_k_many([self.n[p] for p in judged], [self.c[p] for p in judged], k)
-            low, high = bootstrap_interval(values) if judged else (None, None)
+            low, high = score_interval(values) if judged else (None, None)
             table |= {f"pass_at_{k}": float(values.mean()) if judged else None}
             table |= {f"pass_at_{k}_low": low, f"pass_at_{k}_high": high}
         return table

@@ -56,6 +56,23 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def score_interval(
+    scores: Sequence[float] | np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of a mean pass@k over problems. scores: [problems] in 0..1; raises BadInput when empty.
+
+    The bootstrap, except where every problem is at 0 or every one at 1: resampling would give an interval of no width, so
+    the exact binomial bound is given (Clopper-Pearson).
+    """
+    array = _not_empty(np.asarray(scores, dtype=float))
+    bound = ((1 - level) / 2) ** (1 / array.size)
+    if not array.any():
+        return 0.0, 1 - bound
+    if (array == 1).all():
+        return bound, 1.0
+    return bootstrap_interval(array, level, resamples, seed)
+
+
 def paired_bootstrap(
     ours: Sequence[float] | np.ndarray,
     theirs: Sequence[float] | np.ndarray,

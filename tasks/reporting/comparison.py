@@ -78,6 +78,8 @@ def _sentence(benchmark: str, groups: Groups) -> str:
     results = benchmark_results(groups)
     first, best = results[0], max(results, key=lambda one: one.pass_at_1)
     interval = f"[{100 * best.low:.1f}, {100 * best.high:.1f}]"
+    if len(results) > 1 and len({one.pass_at_1 for one in results}) == 1:
+        return f"{benchmark}: all at pass@1 {100 * first.pass_at_1:.1f} %."
     lead = f"{benchmark}: {best.arm} has pass@1 {100 * best.pass_at_1:.1f} % {interval}"
     if best is first or best.gain is None:
         return lead + ("." if len(results) == 1 else ", the highest.")
@@ -99,9 +101,7 @@ def _benchmark_sections(
         PageSection("By length and difficulty", "", None, curves),
         matrix_section(matrix),
     ]
-    return [
-        one if one.title == name else replace(one, title=f"{name}: {one.title.lower()}") for one in sections
-    ]
+    return [replace(one, part=one.title != name) for one in sections]
 
 
 def _scores_table(groups: Groups) -> Table:

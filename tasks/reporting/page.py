@@ -41,6 +41,8 @@ class PageSection:
     table: Table | None = None
     pictures: tuple[Picture, ...] = ()
     matrix: Matrix | None = None
+    part: bool = False
+    """A part of the section before it: a smaller title, no entry in the page's index."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.benchmarks.statistics import bootstrap_interval, paired_bootstrap, pass_at_k
+from tasks.benchmarks.statistics import paired_bootstrap, pass_at_k, score_interval
 from tasks.rows import SAMPLES, read_rows
 
 BASELINE_ARM = "rl"
@@ -102,7 +102,7 @@ def _arm_result(
 ) -> ArmResult:
     table = mean_by_problem(group)
     values = list(table.values())
-    low, high = bootstrap_interval(values)
+    low, high = score_interval(values)
     per_seed = tuple(sum(s.per_problem.values()) / len(s.per_problem) for s in group)
     return ArmResult(
         arm,
@@ -133,7 +133,7 @@ def by_bin(scores: Sequence[Score], bin_of: Any) -> dict[Any, tuple[float, float
         if row["problem_id"] in table:
             bins.setdefault(bin_of(row), []).append(table[row["problem_id"]])
     return {
-        key: (sum(values) / len(values), *bootstrap_interval(values), len(values))
+        key: (sum(values) / len(values), *score_interval(values), len(values))
         for key, values in sorted(bins.items())
     }
 

@@ -123,6 +123,8 @@ def draw_bins(groups: Groups, baseline: str, folder: Path, prefix: str = "") -> 
     }
     drawn = {}
     for name, (bin_of, names, told) in bins.items():
+        if len(names) < 2:
+            continue  # one bin is the whole benchmark
         path = folder / f"{prefix}by_{name}.png"
         figures.bins_figure(
             {arm: by_bin(scores, bin_of) for arm, scores in groups.items()}, names, f"pass@1 by {told}", path

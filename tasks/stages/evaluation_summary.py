@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.benchmarks.statistics import bootstrap_interval, pass_at_k_many
+from tasks.benchmarks.statistics import pass_at_k_many, score_interval
 from tasks.errors import TryAgain
 from tasks.problems import Problem
 
@@ -62,7 +62,7 @@ def _scores(told: Sequence[Mapping[str, Any]], ks: Sequence[int]) -> dict[str, f
         counts = np.array([(one["n"], one["c"]) for one in told if one["n"] >= k]).reshape(-1, 2)
         if len(counts):
             values = pass_at_k_many(counts[:, 0], counts[:, 1], k)
-            low, high = bootstrap_interval(values)
+            low, high = score_interval(values)
             scores |= {
                 f"pass_at_{k}": float(values.mean()),
                 f"pass_at_{k}_low": low,

@@ -20,6 +20,7 @@ from tasks.benchmarks.statistics import (
     pairs_needed,
     pass_at_k,
     pass_at_k_many,
+    score_interval,
 )
 from tasks.errors import BadInput
 
@@ -143,3 +144,17 @@ def test_pairs_needed_inverts_the_minimum_detectable_difference():
     assert pairs_needed(ours, theirs, smallest / 2) in (400, 401)
     with pytest.raises(BadInput):
         pairs_needed(ours, theirs, 0.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_score_at_the_edge_has_the_exact_binomial_interval(value):
+    """All or none of 30 problems: as scipy's Clopper-Pearson; the bootstrap alone would claim certainty."""
+    exact = stats.binomtest(int(30 * value), 30).proportion_ci(0.95, method="exact")
+    assert score_interval([value] * 30) == pytest.approx((exact.low, exact.high))
+    assert bootstrap_interval([value] * 30) == (value, value)
+
+
+def test_elsewhere_a_score_has_the_bootstrap_interval():
+    scores = [0.0, 1.0, 0.5, 1.0]
+    assert score_interval(scores) == bootstrap_interval(scores)
+    assert score_interval([0.5] * 4) == (0.5, 0.5)
