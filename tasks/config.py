@@ -96,6 +96,7 @@ class SFTConfig(Section):
     weight_decay: NonNegative = 0.01
     seed: int = Field(0, ge=0)
     checkpoint_every: Positive = Field(100, description="optimiser steps between checkpoints")
+    threads: Positive = Field(2, description="CPU threads: the whole run waits for this stage, no other job needs them")
 
 
 class PPOConfig(Section):

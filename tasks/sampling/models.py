@@ -33,9 +33,9 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def limit_threads() -> None:
-    """One thread per process unless `OMP_NUM_THREADS` says otherwise: more collapse when processes share cores."""
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+def limit_threads(threads: int = 0) -> None:
+    """`threads`, else `OMP_NUM_THREADS`, else one per process: more collapse when processes share cores."""
+    torch.set_num_threads(threads or int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def load_language_model(source: Path | str, revision: str = "") -> tuple[PreTrainedModel, Any]:

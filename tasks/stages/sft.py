@@ -26,8 +26,8 @@ def run(context: StageContext) -> Mapping[str, float]:
     from tasks.method.sft import ResponseLikelihood, epoch_batches, learning_rate, sft_step
     from tasks.sampling.models import limit_threads, load_language_model, save_language_model
 
-    limit_threads()
     settings: SFTConfig = context.config.sft
+    limit_threads(settings.threads)
     model, tokenizer = load_language_model(context.input("model").path)
     pairs = _pairs(context.input("problems").path, tokenizer, model.config.max_position_embeddings)
     lengths = [len(pair) for pair in pairs]
