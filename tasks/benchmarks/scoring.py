@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.benchmarks.benchmark import Benchmark
 from tasks.benchmarks.files import whole_file, write_json_line
+from tasks.benchmarks.lookahead import Judged, in_order
 from tasks.benchmarks.samples import Sample
 from tasks.benchmarks.statistics import pass_at_k_many, score_interval
 from tasks.errors import BadInput
@@ -26,9 +27,8 @@ from tasks.problems import Problem
 from tasks.sandbox.program import Verdict
 
 if TYPE_CHECKING:
-    from tasks.sandbox import Sandbox
+    from tasks.sandbox import Pending, Sandbox
 
-SAMPLES_AT_ONCE = 1024
 DIGITS = 4
 
 Graded = dict[str, Any]  # {task_id, index, status, tests_passed, tests_total, seconds, detail}
@@ -63,17 +63,20 @@ def grade(
     samples: Iterable[Sample], problems: Mapping[str, Problem], bench: Benchmark, sandbox: Sandbox
 ) -> Iterator[Graded]:
     """One row per sample, in order, as soon as it is judged. Equal programs are run once."""
-    known: dict[bytes, Verdict] = {}
-    stream = iter(samples)
-    while batch := list(islice(stream, SAMPLES_AT_ONCE)):
-        fresh = {sample.digest: sample for sample in batch if sample.digest not in known}
-        verdicts = sandbox.run(s.program(bench, problems[s.problem_id]) for s in fresh.values())
-        for sample in batch:
-            if sample.digest not in known:
-                known[sample.digest] = next(verdicts)
-            yield _graded(sample, known[sample.digest])
-        for digest in [digest for digest in fresh if known[digest].status == "no_verdict"]:
-            del known[digest]  # the sandbox failed, not the program: ask again if it comes again
+    known: dict[bytes, Pending | Judged] = {}
+
+    def submitted() -> Iterator[tuple[Sample, Pending | Judged]]:
+        for sample in samples:
+            digest = sample.digest
+            if digest not in known:
+                known[digest] = sandbox.submit(sample.program(bench, problems[sample.problem_id]))
+            yield sample, known[digest]
+
+    for sample, verdict in in_order(submitted()):
+        known[sample.digest] = Judged(verdict)
+        if verdict.status == "no_verdict":
+            del known[sample.digest]  # the sandbox failed, not the program: ask again if it comes again
+        yield _graded(sample, verdict)
 
 
 def grade_file(

@@ -8,15 +8,15 @@ without tests are refused. What fails here is the benchmark file or the sandbox,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from tasks.benchmarks.lookahead import in_order
 from tasks.benchmarks.problem_rows import test_count
 from tasks.errors import BadInput
 from tasks.problems import Problem
-from tasks.sandbox.program import AssertTests, Program, StdioTests, Verdict
+from tasks.sandbox.program import AssertTests, Program, StdioTests
 
 if TYPE_CHECKING:
     from tasks.sandbox import Sandbox
@@ -56,7 +56,8 @@ def prove_grader(problems: Sequence[Problem], sandbox: Sandbox, broken: int = BR
         )
     wrong: list[str] = []
     judged: Counter[str] = Counter()
-    for check, verdict in _verdicts(_checks(problems, broken), sandbox):
+    checks = ((check, sandbox.submit(check.program)) for check in _checks(problems, broken))
+    for check, verdict in in_order(checks):
         judged[check.kind] += 1
         if verdict.passed != check.must_pass or verdict.status == "no_verdict":
             wrong.append(f"{check.problem_id} {check.kind}: {verdict.status} {verdict.detail}".strip()[:300])
@@ -66,12 +67,6 @@ def prove_grader(problems: Sequence[Problem], sandbox: Sandbox, broken: int = BR
             "references pass, broken programs fail",
         )  # fmt: skip
     return {"problems": len(problems), **dict(sorted(judged.items()))}
-
-
-def _verdicts(checks: Iterable[_Check], sandbox: Sandbox) -> Iterator[tuple[_Check, Verdict]]:
-    stream = iter(checks)
-    while batch := list(islice(stream, 1024)):
-        yield from zip(batch, sandbox.run(check.program for check in batch), strict=True)
 
 
 def _checks(problems: Sequence[Problem], broken: int) -> Iterator[_Check]:

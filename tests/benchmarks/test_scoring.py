@@ -10,6 +10,7 @@ import zstandard
 
 from tasks.__main__ import main as command_line
 from tasks.benchmarks import stepcode
+from tasks.benchmarks.lookahead import Judged
 from tasks.benchmarks.samples import count_samples, read_samples
 from tasks.benchmarks.score_command import main
 from tasks.benchmarks.scoring import Tally, file_identity, grade, grade_file
@@ -157,12 +158,11 @@ class Counting:
     def __init__(self, dies_at=None):
         self.asked, self.dies_at = 0, dies_at
 
-    def run(self, programs):
-        for _ in programs:
-            self.asked += 1
-            if self.asked == self.dies_at:
-                raise KeyboardInterrupt
-            yield Verdict("passed", 1, 1, 0.1)
+    def submit(self, program):
+        self.asked += 1
+        if self.asked == self.dies_at:
+            raise KeyboardInterrupt
+        return Judged(Verdict("passed", 1, 1, 0.1))
 
 
 def grading(tmp_path, samples, sandbox):
