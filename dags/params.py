@@ -44,12 +44,13 @@ def _param(field: Field) -> Param:
     about = {"title": field.title, "section": field.section, "description_md": field.description}
     if "enum" in schema:
         choices = [AS_PROFILE, *schema["enum"]]
-        display = {AS_PROFILE: "as described below"}
+        display = {AS_PROFILE: "(leave as it is)", **field.labels}
         return Param(AS_PROFILE, type="string", enum=choices, values_display=display, **about)
     if schema["type"] == "array":
         items = schema["items"]
         choices = items.get("enum", [items["const"]] if "const" in items else [])
-        chips = {"examples": list(choices)} if choices else {}  # without choices: one text per line
+        # without choices: one text per line
+        chips = {"examples": list(choices), "values_display": dict(field.labels)} if choices else {}
         return Param(None, type=["null", "array"], items=items, **chips, **about)
     return Param(None, **{**schema, "type": ["null", schema["type"]]}, **about)
 

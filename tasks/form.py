@@ -133,10 +133,54 @@ EVALUATION = Form(
 
 EMPTY: tuple[Any, ...] = (None, "", AS_PROFILE, [])
 
+CHOICES: dict[str, dict[str, str]] = {
+    "arms.arms": {
+        "rl": "rl: plain RL, the baseline",
+        "rl_long": "rl_long: plain RL with more updates (equal compute)",
+        "dense": "dense: line rewards from the PRM",
+        "value_init": "value_init: critic starts from the PRM",
+        "psgpo": "psgpo: both",
+        "fraction_of_tests": "fraction_of_tests: reward is the share of tests passed (control)",
+        "rltf": "rltf: reward at the line that failed (control)",
+        "random_prm": "random_prm: line rewards from a PRM of noise (control)",
+    },
+    "labels.completer": {
+        "own": "own: the checkpoint that wrote the response",
+        "final": "final: the last checkpoint",
+        "sft": "sft: the SFT policy",
+    },
+    "prm.selection": {
+        "full": "full: all responses",
+        "remove_hard": "remove_hard: without problems that no response solved",
+        "medium_only": "medium_only: problems solved by some responses, not by all",
+        "revised_only": "revised_only: failing responses that could have been saved (the paper's best)",
+    },
+    "prm.source": {
+        "search": "search: binary search for the first wrong line",
+        "mutation": "mutation: edited reference solutions",
+        "both": "both",
+    },
+    "value_init.method": {
+        "copy": "copy: the PRM's head as it is",
+        "affine": "affine: mapped to the range of returns",
+        "refit": "refit: head fitted again on returns",
+    },
+    "evaluation.style": {"base": "base: continue the prompt", "chat": "chat: ask by the chat template"},
+    "compare.benchmarks": {
+        "humaneval": "HumanEval",
+        "mbpp": "MBPP",
+        "livecodebench": "LiveCodeBench",
+        "stepcode": "StepCode",
+    },
+}
+"""What people read in a drop-down or on a chip."""
+
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the form. `schema` is the JSON schema of a value that is given; `key` the setting's dotted key."""
+    """One field of the form. `schema` is the JSON schema of a value that is given; `key` the setting's dotted key.
+
+    `labels` are choices in words, by value."""
 
     name: str
     key: str
@@ -144,6 +188,7 @@ class Field:
     section: str
     description: str
     schema: Mapping[str, Any]
+    labels: Mapping[str, str]
 
 
 def form_fields(form: Form = TRAINING) -> tuple[Field, ...]:
@@ -182,14 +227,18 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
     for annotation in ("default", "title"):
         schema.pop(annotation, None)
     values = {name: _text(getattr(getattr(config, part), leaf)) for name, config in profiles.items()}
-    in_profiles = ", ".join(f"{name} {value or 'empty'}" for name, value in values.items())
-    if len(values) == 1:
-        (in_profiles,) = (value or "nothing" for value in values.values())
     if schema.get("type") == "boolean":  # a choice that can be left empty, which a switch cannot
         schema = {"type": "string", "enum": ["true", "false"]}
     about = f"{meaning[:1].upper()}{meaning[1:]}. " if len(meaning) > 1 else ""
-    description = f"`{key}`. {about}Empty: {in_profiles}."
-    return Field(key.replace(".", "_"), key, title, section, description, schema)
+    description = f"{about}{_if_empty(values)} `{key}`"
+    return Field(key.replace(".", "_"), key, title, section, description, schema, CHOICES.get(key, {}))
+
+
+def _if_empty(values: Mapping[str, str]) -> str:
+    """What an empty field means: the profiles' values, told once where they agree."""
+    if len(set(values.values())) == 1:
+        return f"Empty: {next(iter(values.values())) or 'none'}."
+    return "Empty: " + ", ".join(f"{value or 'none'} ({name})" for name, value in values.items()) + "."
 
 
 @cache

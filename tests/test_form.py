@@ -6,7 +6,7 @@ import pytest
 
 from tasks.config import RunConfig, load_config
 from tasks.errors import BadInput
-from tasks.form import SECTIONS, form_fields, read_form
+from tasks.form import CHOICES, EVALUATION, SECTIONS, form_fields, read_form
 
 
 def test_names_are_unambiguous() -> None:
@@ -18,10 +18,22 @@ def test_every_field_is_a_setting_with_bounds_and_meaning() -> None:
     by_key = {field.key: field for field in form_fields()}
     assert by_key["ppo.learning_rate"].schema == {"type": "number", "exclusiveMinimum": 0}
     assert by_key["labels.completer"].schema["enum"] == ["own", "final", "sft"]
-    assert "smoke 3" in by_key["ppo.steps"].description
+    assert by_key["ppo.steps"].description == "Policy updates. Empty: 30 (demo), 3 (smoke). `ppo.steps`"
     for field in form_fields():
         section, leaf = field.key.split(".")
         assert hasattr(getattr(RunConfig(), section), leaf)
+
+
+def test_choices_in_words_are_choices() -> None:
+    fields = {
+        field.key: field
+        for form in (None, EVALUATION)
+        for field in (form_fields(form) if form else form_fields())
+    }
+    for key, words in CHOICES.items():
+        schema = fields[key].schema
+        assert set(words) <= set(schema.get("enum") or schema["items"]["enum"]), key
+        assert fields[key].labels == words
 
 
 def test_an_empty_form_is_the_profile() -> None:
