@@ -28,7 +28,7 @@ from tasks.sandbox.program import AssertTests, Limits
 def findings(candidate: Candidate, tests: AssertTests, limits: Limits) -> Iterator[Finding | None]:
     """One finding per call of `tests`; None when it passed. Raises Gone."""
     if tests.beside_candidate:
-        return _beside(candidate, tests)
+        return _beside(candidate, tests, limits)
     return _apart(candidate, tests, limits)
 
 
@@ -73,9 +73,16 @@ class Stub:
         return error
 
 
+# Raised through a `map` or an iterator of the tests' own these would end it as if there were nothing left to test;
+# Python itself turns them into RuntimeError where they leave a generator.
+_ENDS_LOOPS = (StopIteration, StopAsyncIteration)
+
+
 def _nearest_builtin(names: Any, text: str) -> Exception:
     for name in names if type(names) is list else ():
         kind = getattr(builtins, name, None) if type(name) is str else None
+        if kind in _ENDS_LOOPS:
+            break
         if isinstance(kind, type) and issubclass(kind, Exception):
             with contextlib.suppress(TypeError):  # some cannot be made from a text alone
                 return kind(text)
@@ -137,7 +144,7 @@ def _failure(call: str, error: BaseException) -> str:
 # ---- beside
 
 
-def _beside(candidate: Candidate, tests: AssertTests) -> Iterator[Finding | None]:
+def _beside(candidate: Candidate, tests: AssertTests, limits: Limits) -> Iterator[Finding | None]:
     setup = "\n".join(part for part in (tests.prelude, tests.source) if part)
     if setup:
         reply = _ask(candidate, {"execute": setup})
@@ -145,7 +152,7 @@ def _beside(candidate: Candidate, tests: AssertTests) -> Iterator[Finding | None
             yield Finding("error", f"setup of the tests: {of_raised(reply).detail}", final=True)
             return
     for call in tests.calls:
-        yield _judge_beside(candidate, call)
+        yield _judge_beside(candidate, call, limits)
 
 
 def _ask(candidate: Candidate, request: dict[str, Any]) -> dict[str, Any]:
@@ -153,9 +160,14 @@ def _ask(candidate: Candidate, request: dict[str, Any]) -> dict[str, Any]:
     return candidate.receive()
 
 
-def _judge_beside(candidate: Candidate, call: str) -> Finding | None:
+def _judge_beside(candidate: Candidate, call: str, limits: Limits) -> Finding | None:
     split = _split(call)
     reply = _ask(candidate, {"evaluate": split[0]} if split else {"execute": call})
+    with budget(limits.cpu_seconds):
+        return _judge_reply(reply, call, split)
+
+
+def _judge_reply(reply: dict[str, Any], call: str, split: tuple[str, Any] | None) -> Finding | None:
     if "raised" in reply:
         names = reply["raised"]
         finding = of_raised(reply)
@@ -171,13 +183,16 @@ def _judge_beside(candidate: Candidate, call: str) -> Finding | None:
 
 @lru_cache(maxsize=512)
 def _split(call: str) -> tuple[str, Any] | None:
-    """(expression, expected value) of `assert expression == literal`; None for any other statement."""
+    """(expression, expected value) of an assert that one equals the other, either way round; None for any other."""
     try:
         (statement,) = ast.parse(call.strip()).body
         comparison = statement.test  # type: ignore[attr-defined]
-        (operator,), (literal,) = comparison.ops, comparison.comparators
-        if isinstance(statement, ast.Assert) and isinstance(operator, ast.Eq | ast.Is):
-            return ast.unparse(comparison.left), ast.literal_eval(literal)
-    except (SyntaxError, ValueError, AttributeError, TypeError):
-        pass
+        (operator,), sides = comparison.ops, (comparison.left, *comparison.comparators)
+    except (SyntaxError, ValueError, AttributeError):
+        return None
+    if not isinstance(statement, ast.Assert) or not isinstance(operator, ast.Eq | ast.Is):
+        return None
+    for expression, literal in (sides, reversed(sides)):
+        with contextlib.suppress(ValueError, TypeError):
+            return ast.unparse(expression), ast.literal_eval(literal)
     return None

@@ -19,7 +19,7 @@ from tasks.errors import BadInput
 from tasks.sandbox.pending import Pending
 from tasks.sandbox.program import Verdict
 
-RULES = 1  # version of the verdict rules; verdicts made under others are not used
+RULES = 2  # version of the verdict rules; verdicts made under others are not used
 RERUN_EVERY = 100  # hits
 _FILE = "verdicts.sqlite"
 

@@ -192,6 +192,8 @@ class Candidate:
         except OSError:
             data = b""
         self._incoming += data
+        if len(self._incoming) > self._largest_message + 2 * _CHUNK:  # more than anybody has asked for
+            self._trouble = "output"
         if not data:
             self._forget(self._channel.fileno())
 

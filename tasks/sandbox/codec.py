@@ -3,7 +3,7 @@
 What JSON has (None, bool, int, finite float, str, list) is itself; everything else is an object with one key that names
 the type: `(1, 2)` is `{"tuple": [1, 2]}`, `{"a": 1}` is `{"dict": [["a", 1]]}`. A dict is never a JSON object of
 its own, so no value can pose as another. Instances of subclasses are written as the builtin they extend: what they
-hold crosses, the methods they override do not.
+hold crosses, the methods they override do not. An iterator is run to its end and crosses as one over a list.
 
 `loads` is given bytes that an attacker wrote: it returns a value or raises Malformed, nothing else.
 """
@@ -15,13 +15,15 @@ import binascii
 import json
 import re
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 NESTING = 200  # deepest value that crosses
+LONGEST_ITERATOR = 100_000  # items
 _INT_BITS = 4096  # larger ints are written in hex: decimal conversion is quadratic and limited by Python
 _HEX = re.compile(r"-?0x[0-9a-f]+\Z")
 _AS_IS = frozenset({type(None), bool})
@@ -194,7 +196,16 @@ def _encode_as_base(value: Any, kind: type, depth: int) -> Any:
         if issubclass(kind, base):
             tree = encode(plain(value), depth)
             return {"tuple": tree} if base is tuple else tree
+    if isinstance(value, Iterator):
+        return {"iterator": _items(_to_the_end(value), depth)}
     raise Unsendable(f"a value of type {kind.__name__!r} is not data")
+
+
+def _to_the_end(iterator: Iterator[Any]) -> list[Any]:
+    items = list(islice(iterator, LONGEST_ITERATOR + 1))
+    if len(items) > LONGEST_ITERATOR:
+        raise Unsendable(f"an iterator of more than {LONGEST_ITERATOR} items is not data")
+    return items
 
 
 # ---- decoding
@@ -303,6 +314,7 @@ _DECODERS: dict[str, Callable[[Any, int], Any]] = {
     "set": lambda body, depth: set(_values(body, depth)),
     "frozenset": lambda body, depth: frozenset(_values(body, depth)),
     "range": lambda body, depth: range(*_exactly(3, (int,), body, depth)),
+    "iterator": lambda body, depth: iter(_values(body, depth)),
     "deque": lambda body, depth: deque(_values(body, depth)),
     "Counter": lambda body, depth: Counter(_dict(body, depth)),
     "OrderedDict": lambda body, depth: OrderedDict(_dict(body, depth)),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tasks.sandbox.program import CallTests, Limits, Program, StdioTests, Tests, Verdict
 from tasks.sandbox.tests_json import tests_to_json
 
+_BUSY_MACHINE = 10  # times its wall time is the longest that a program may take (`zygote.LONGEST_WAIT`)
 _GRACE_SECONDS = 30.0  # beyond the limits of the program before a silent worker counts as dead
 
 
@@ -51,7 +52,7 @@ class Pending:
         """The longest that an honest worker can take."""
         tests = self.program.tests
         runs = len(tests.cases) if isinstance(tests, StdioTests) else 1 + self.total()
-        return self.limits.wall_seconds * max(1, runs) + _GRACE_SECONDS
+        return _BUSY_MACHINE * self.limits.wall_seconds * max(1, runs) + _GRACE_SECONDS
 
 
 _texts: deque[tuple[Tests, str]] = deque(maxlen=64)

@@ -74,7 +74,10 @@ Tests = CallTests | AssertTests | StdioTests
 
 @dataclass(frozen=True)
 class Limits:
-    """Per program. CPU time decides; wall time is a backstop."""
+    """Per program. CPU time decides; wall time is a backstop, in which time spent waiting for a core does not count.
+
+    `memory_mb`, and `cpu_seconds`, hold for each process and for all processes of a program together.
+    """
 
     cpu_seconds: float = 4.0
     wall_seconds: float = 20.0

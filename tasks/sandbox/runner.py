@@ -164,11 +164,12 @@ def _finish_threads() -> None:
 
 def _receive(channel: int) -> bytes | None:
     """The next message; None when the examiner has closed."""
-    header = os.read(channel, frames.HEADER.size)
-    if len(header) < frames.HEADER.size:
-        return None
-    (size,) = frames.HEADER.unpack(header)
-    data = os.read(channel, size) if size else b""
+    header = _exactly(channel, frames.HEADER.size)
+    return header and _exactly(channel, frames.HEADER.unpack(header)[0])
+
+
+def _exactly(channel: int, size: int) -> bytes | None:
+    data = os.read(channel, size)
     while len(data) < size:
         more = os.read(channel, size - len(data))
         if not more:

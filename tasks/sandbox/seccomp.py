@@ -11,7 +11,7 @@ import struct
 
 from tasks.sandbox import syscalls
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _DENY = 0x00050000 | errno.EPERM
 _ABSENT = 0x00050000 | errno.ENOSYS
@@ -21,13 +21,23 @@ _AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NEWEST = 450  # system calls newer than this are reported as absent, so that libc falls back
 _NAMESPACE_FLAGS = 0x7E020080  # every CLONE_NEW*
-_AF_UNIX = 1
+_AF_UNIX, _SOCK_STREAM, _TYPE_OF_SOCKET = 1, 1, 0xF
+_SIGNALS_OF_FILES = (
+    8,
+    10,
+    15,
+)  # fcntl's F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send signals for us
+_OWNERS_OF_FILES = (0x8901, 0x8902)  # the same through ioctl: FIOSETOWN, SIOCSPGRP
+_BY_PATH = ("chmod", "fchmodat", "truncate")  # landlock does not cover them, or not in every version
 _NARROWED_LATER = (
     "kill",
     "tkill",
     "tgkill",
     "setsid",
     "setpgid",
+    "fcntl",
+    "ioctl",
+    *_BY_PATH,
 )  # by `own_signals_filter`, where it is used
 
 Instruction = tuple[int, int, int, int]
@@ -61,6 +71,13 @@ def _allow_if_argument_is(position: int, value: int) -> list[Instruction]:
     ]
 
 
+def _deny_if_argument_is(position: int, values: tuple[int, ...]) -> list[Instruction]:
+    body = [(_LOAD, 0, 0, _argument(position))]
+    for value in values:
+        body += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _DENY)]
+    return [*body, (_RETURN, 0, 0, _ALLOW)]
+
+
 def base_filter(architecture: str) -> bytes:
     """Allow what `syscalls` lists, refuse the rest with EPERM. Raises KeyError for an unknown architecture."""
     free, conditional = syscalls.numbers(architecture)
@@ -70,16 +87,28 @@ def base_filter(architecture: str) -> bytes:
         (_RETURN, 0, 0, _DENY),
         (_RETURN, 0, 0, _ALLOW),
     ]
+    pairs_of_streams = [  # a datagram socket could send to any other on the machine
+        (_LOAD, 0, 0, _argument(0)),
+        (_EQUAL, 1, 0, _AF_UNIX),
+        (_RETURN, 0, 0, _DENY),
+        (_LOAD, 0, 0, _argument(1)),
+        (_AND, 0, 0, _TYPE_OF_SOCKET),
+        (_EQUAL, 0, 1, _SOCK_STREAM),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _DENY),
+    ]
     program = [
         *_start(architecture),
         (_AT_LEAST, 0, 1, _X32_BIT),
         (_RETURN, 0, 0, _KILL),
         *_if_number(conditional["clone"], refuse_namespaces),
         *_if_number(conditional["clone3"], [(_RETURN, 0, 0, _ABSENT)]),
-        *_if_number(conditional["socketpair"], _allow_if_argument_is(0, _AF_UNIX)),
+        *_if_number(conditional["socketpair"], pairs_of_streams),
         *_if_number(conditional["prlimit64"], _allow_if_argument_is(0, 0)),
     ]
-    allowed = sorted({*free.values(), *(conditional[name] for name in _NARROWED_LATER)})
+    allowed = sorted(
+        {*free.values(), *(conditional[name] for name in _NARROWED_LATER if name in conditional)}
+    )
     for place, number in enumerate(allowed):
         program.append((_EQUAL, len(allowed) - place + 2, 0, number))
     program += [
@@ -92,12 +121,14 @@ def base_filter(architecture: str) -> bytes:
 
 
 def own_signals_filter(architecture: str, pid: int) -> bytes:
-    """Signals only to process `pid` itself (by the calling one), and no way out of its process group."""
+    """Signals only to process `pid` itself (by the calling one), no way out of its process group, nothing by path."""
     conditional = syscalls.numbers(architecture)[1]
     program = _start(architecture)
     for name in ("kill", "tgkill"):
         program += _if_number(conditional[name], _allow_if_argument_is(0, pid))
-    for name in ("tkill", "setsid", "setpgid"):
+    program += _if_number(conditional["fcntl"], _deny_if_argument_is(1, _SIGNALS_OF_FILES))
+    program += _if_number(conditional["ioctl"], _deny_if_argument_is(1, _OWNERS_OF_FILES))
+    for name in ("tkill", "setsid", "setpgid", *(name for name in _BY_PATH if name in conditional)):
         program += _if_number(conditional[name], [(_RETURN, 0, 0, _DENY)])
     program.append((_RETURN, 0, 0, _ALLOW))
     return _pack(program)

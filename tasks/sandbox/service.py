@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import threading
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +27,7 @@ from tasks.sandbox.program import Limits, Program
 from tasks.sandbox.tests_json import tests_from_json
 
 LARGEST_REQUEST = 256 << 20  # bytes
+LARGEST_LIMIT = 1_000_000  # of any: 11 days, a terabyte
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,8 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _limits(values: Any) -> Limits:
     limits = Limits(*values)
-    if not all(type(value) in (int, float) and value > 0 for value in astuple(limits)):
-        raise ValueError("'limits' must be positive numbers")
+    for field in fields(Limits):
+        value, kinds = getattr(limits, field.name), (int,) if field.type == "int" else (int, float)
+        if type(value) not in kinds or not 0 < value <= LARGEST_LIMIT:
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise ValueError(f"limit {field.name!r} must be {names}, above 0 and at most {LARGEST_LIMIT}")
     return limits
 
 

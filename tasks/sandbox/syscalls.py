@@ -16,8 +16,8 @@ statx 332 291; poll 7 -; ppoll 271 73; select 23 -; pselect6 270 72; lseek 8 62;
 mprotect 10 226; munmap 11 215; mremap 25 216; madvise 28 233; brk 12 214; msync 26 227
 mincore 27 232; mlock 149 228; munlock 150 229; mlock2 325 284; rt_sigaction 13 134
 rt_sigprocmask 14 135; rt_sigreturn 15 139; rt_sigpending 127 136; rt_sigtimedwait 128 137
-rt_sigsuspend 130 133; sigaltstack 131 132; ioctl 16 29; fcntl 72 25; flock 73 32; fsync 74 82
-fdatasync 75 83; truncate 76 45; ftruncate 77 46; access 21 -; faccessat 269 48; faccessat2 439 439
+rt_sigsuspend 130 133; sigaltstack 131 132; flock 73 32; fsync 74 82
+fdatasync 75 83; ftruncate 77 46; access 21 -; faccessat 269 48; faccessat2 439 439
 pipe 22 -; pipe2 293 59; dup 32 23; dup2 33 -; dup3 292 24; sched_yield 24 124
 sched_getaffinity 204 123; sched_getparam 143 121; sched_getscheduler 145 120
 sched_get_priority_max 146 125; sched_get_priority_min 147 126; getpriority 140 141; getpid 39 172
@@ -31,7 +31,7 @@ timer_settime 223 110; timer_gettime 224 108; timer_getoverrun 225 109; timer_de
 timerfd_create 283 85; timerfd_settime 286 86; timerfd_gettime 287 87; uname 63 160; sysinfo 99 179
 getcwd 79 17; chdir 80 49; fchdir 81 50; rename 82 -; renameat 264 38; renameat2 316 276; mkdir 83 -
 mkdirat 258 34; rmdir 84 -; unlink 87 -; unlinkat 263 35; link 86 -; linkat 265 37; symlink 88 -
-symlinkat 266 36; readlink 89 -; readlinkat 267 78; chmod 90 -; fchmod 91 52; fchmodat 268 53
+symlinkat 266 36; readlink 89 -; readlinkat 267 78; fchmod 91 52
 utimensat 280 88; utime 132 -; utimes 235 -; futimesat 261 -; umask 95 166; getdents 78 -
 getdents64 217 61; statfs 137 43; fstatfs 138 44; fork 57 -; vfork 58 -; exit 60 93
 exit_group 231 94; wait4 61 260; waitid 247 95; futex 202 98; futex_waitv 449 449
@@ -49,7 +49,7 @@ landlock_create_ruleset 444 444; landlock_add_rule 445 445; landlock_restrict_se
 # allowed with conditions, or refused in a special way (`seccomp.py`)
 _CONDITIONAL = """
 clone 56 220; clone3 435 435; socketpair 53 199; prlimit64 302 261; kill 62 129; tkill 200 130; tgkill 234 131;
-setsid 112 157; setpgid 109 154
+setsid 112 157; setpgid 109 154; fcntl 72 25; ioctl 16 29; chmod 90 -; fchmodat 268 53; truncate 76 45
 """
 
 

@@ -2,6 +2,7 @@
 
 Read from /proc while a program lives longer than most. A single process is held by its own limits alone, so
 nothing here is ever decided about programs that start no other. Memory that processes share counts in each.
+Also how long a program had to wait for a core, which is the machine's fault and not the program's.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ class Spent:
 
 
 class Usage:
-    """Open it where /proc is still in sight, `settle` it in the fork server, then ask."""
+    """Open it in the worker, where /proc is still in sight, `settle` it in the fork server, then ask."""
 
     def __init__(self) -> None:
         self._proc: int | None = None
-        self._server = ""
+        self._server = self._examiner = ""
         self._at_fork = 0
         try:
             self._proc = kernel.move_away(os.open("/proc", os.O_PATH | os.O_DIRECTORY))
+            self._examiner = os.readlink("self", dir_fd=self._proc)
         except OSError:  # a platform without it
             return
 
@@ -57,6 +59,18 @@ class Usage:
             return Spent()
         seconds = sum(self._cpu_seconds(process) for process in processes)
         return Spent(seconds, sum(max(0, self._held(process) - self._at_fork) for process in processes))
+
+    def waited(self) -> float:
+        """Seconds that the program and the examiner have been ready to run without a core, since they started."""
+        if not self._server:
+            return 0.0
+        processes = [self._examiner, *self._children(self._server, self._server)]
+        return sum(self._delay(process) for process in processes)
+
+    def _delay(self, process: str) -> float:
+        """Of the main thread: the second number of schedstat, in nanoseconds."""
+        _, *numbers = self._read(f"{process}/schedstat").split()
+        return int(numbers[0]) * 1e-9 if numbers else 0.0
 
     def _descendants(self) -> list[str]:
         found: list[str] = []

@@ -23,7 +23,9 @@ from tasks.sandbox.refused import Refused
 from tasks.sandbox.tests_json import tests_from_json
 from tasks.sandbox.warm_up import warm_up
 
-_EXAMINER_MEMORY = 4 << 30  # bytes of address space: what a candidate returns must not exhaust the machine
+_EXAMINER_MEMORY = 1 << 30  # bytes of address space: what a candidate returns must not exhaust the machine
+_MEMORY_PER_BYTE = 32  # of tests that are longer than usual
+_USUAL_TESTS = 1 << 20  # bytes
 _LONGEST_CACHED_TESTS = 1 << 16  # characters
 
 
@@ -39,7 +41,6 @@ def main(client: socket.socket) -> None:
     except Refused as error:
         frames.send_json(client, {"missing": error.missing, "remedy": error.remedy})
         return
-    resource.setrlimit(resource.RLIMIT_AS, (_EXAMINER_MEMORY, _EXAMINER_MEMORY))
     budget.prepare()
     gc.freeze()
     frames.send_json(client, {"ready": True})
@@ -78,11 +79,22 @@ def _serve(client: socket.socket, worker: Worker) -> None:
         job, text = frames.receive_json(client), frames.receive(client)
         if job is None or text is None:
             return
+        _limit_memory(len(text))
         try:
             verdict = examine(worker, job["code"], _read_tests(text), Limits(*job["limits"]))
         except ServerDied:
             return
         frames.send_json(client, {"verdict": list(vars(verdict).values()), "last": not worker.clean})
+
+
+@lru_cache(maxsize=1)
+def _memory_limit(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+
+def _limit_memory(tests: int) -> None:
+    """Room for `tests` bytes of tests and for what a candidate may return."""
+    _memory_limit(_EXAMINER_MEMORY + (_MEMORY_PER_BYTE * tests if tests > _USUAL_TESTS else 0))
 
 
 def _read_tests(text: bytes) -> Tests:

@@ -32,6 +32,7 @@ STOP = b"S"
 
 ENDED, STOPPED, OUT_OF_CPU, OUT_OF_TIME, OUT_OF_MEMORY, NOT_STARTED = range(6)
 
+LONGEST_WAIT = 9  # times the wall time: how long a program may wait for a core on top of it
 _SHORTEST_NAP = 0.004  # seconds between looks at the CPU clock of a program near its limit
 _LONGEST_NAP = 0.1  # seconds between looks at what its processes take together
 _FRAMES_BELOW = 12  # at most so many of ours are on the stack when a program starts
@@ -66,7 +67,7 @@ def read_start(message: bytes, isolation: Isolation) -> Start:
         resource.RLIMIT_NPROC: isolation.process_limit(processes),
         resource.RLIMIT_NOFILE: open_files,
         resource.RLIMIT_FSIZE: file_bytes,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # byte: no file, and unlike 0 the host's crash handler is not called either
         resource.RLIMIT_MEMLOCK: 0,
     }
     limits = tuple((kind, (value, value)) for kind, value in values.items())
@@ -168,10 +169,15 @@ class Server:
         self._poll.register(handle, select.POLLIN)
         try:
             ready = self._poll.poll(start.first_nap)
+            waited = 0.0 if ready else self._isolation.usage.waited()
             while not ready:
                 spent = self._isolation.usage.of_programs()
                 cpu_left = start.cpu_seconds - max(cpu_time(pid), spent.cpu_seconds)
                 wall_left = deadline - time.monotonic()
+                if wall_left <= 0:
+                    wall_left += min(
+                        self._isolation.usage.waited() - waited, LONGEST_WAIT * start.wall_seconds
+                    )
                 if spent.memory > start.memory:
                     return OUT_OF_MEMORY
                 if cpu_left <= 0:

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -152,7 +153,8 @@ def test_subclasses_cross_as_what_they_hold(value: Any, crosses_as: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "value", [object(), print, type, ValueError, Ellipsis, iter([]), (n for n in ()), [object()], {1: print}]
+    "value",
+    [object(), print, type, ValueError, Ellipsis, [object()], {1: print}, repeat(0), iter([object()])],
 )
 def test_what_is_not_data_is_refused(value: Any) -> None:
     with pytest.raises(codec.Unsendable):

@@ -67,7 +67,10 @@ def test_verdicts_are_those_of_an_embedded_sandbox(address: str, sandbox: Sandbo
         b"[]",
         b'{"code": 1, "tests": "", "limits": []}',
         b'{"code": "", "tests": "{}", "limits": []}',
-        b'{"code": "", "tests": "{\\"form\\": \\"stdio\\", \\"cases\\": []}", "limits": [-1]}',
+        *(
+            b'{"code": "", "tests": "{\\"form\\": \\"stdio\\", \\"cases\\": []}", "limits": %s}' % limits
+            for limits in (b"[-1]", b"[Infinity]", b"[NaN]", b"[1, 1, 0.5]", b"[true]", b"[1, 1e9]", b'["1"]')
+        ),
     ],
 )
 def test_malformed_requests_are_refused(address: str, body: bytes) -> None:

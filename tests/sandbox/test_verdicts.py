@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+
 import pytest
 
 from tasks.sandbox import (
@@ -60,6 +65,24 @@ def test_cpu_time_decides_not_wall_time(sandbox: Sandbox) -> None:
     verdict = judge(sandbox, code, SQUARE, Limits(cpu_seconds=0.5, wall_seconds=0.5))
     assert verdict.status == "timeout"
     assert "out of time" in verdict.detail
+
+
+def test_wall_time_does_not_count_waiting_for_a_core(sandbox: Sandbox) -> None:
+    """On a machine so busy that half a second of work takes longer than the program has."""
+    code = "import time\ndef square(n):\n    while time.process_time() < 0.5:\n        pass\n    return n * n"
+    idle = "import time\ndef square(n):\n    time.sleep(5)\n    return n * n"
+    limits = Limits(cpu_seconds=3, wall_seconds=0.7)
+    loop = [sys.executable, "-c", "while True: pass"]
+    loops = [subprocess.Popen(loop) for _ in range(4 * (os.cpu_count() or 1))]
+    try:
+        started = time.monotonic()
+        assert judge(sandbox, code, SQUARE, limits).passed
+        assert time.monotonic() - started > limits.wall_seconds
+        assert judge(sandbox, idle, SQUARE, limits).detail == "ran out of time (0.7 s)"
+    finally:
+        for process in loops:
+            process.kill()
+            process.wait()
 
 
 def test_memory_error_that_is_caught_is_no_verdict_on_memory(sandbox: Sandbox) -> None:
@@ -123,6 +146,32 @@ def test_tests_may_not_be_stopped_by_what_comes_back(sandbox: Sandbox) -> None:
     assert judge(sandbox, "def f():\n    return 6", power).passed
 
 
+def test_an_exception_does_not_end_the_tests_loops(sandbox: Sandbox) -> None:
+    """Raised through `map`, StopIteration would leave nothing to compare: all() of nothing is True."""
+    calls = ("assert all(map(lambda n: candidate(n) == n * n, [1, 2, 3]))",)
+    tests = AssertTests("square", calls)
+    for kind in ("StopIteration", "StopAsyncIteration"):
+        assert judge(sandbox, f"def square(n):\n    raise {kind}", tests).status == "error", kind
+    assert judge(sandbox, "def square(n):\n    return n * n", tests).passed
+
+
+def test_what_comes_back_may_not_take_the_examiners_memory(sandbox: Sandbox) -> None:
+    tests = AssertTests("f", ("assert sorted(f()) == [0, 1]",))
+    assert judge(sandbox, "def f():\n    return range(10 ** 9)", tests).status == "failed"
+    assert judge(sandbox, "def f():\n    return range(2)", tests).passed
+
+
+@pytest.mark.parametrize(
+    "form", ["(n for n in (0, 1))", "map(int, '01')", "iter([0, 1])", "reversed((1, 0))"]
+)
+def test_iterators_cross(sandbox: Sandbox, form: str) -> None:
+    code = f"def f():\n    return {form}"
+    assert judge(sandbox, code, AssertTests("f", ("assert list(f()) == [0, 1]",))).passed
+    assert judge(sandbox, code, AssertTests("f", ("assert f() == [0, 1]",))).status == "failed"
+    endless = "import itertools\ndef f():\n    return itertools.repeat(0)"
+    assert judge(sandbox, endless, AssertTests("f", ("assert 0 in f()",))).status == "error"
+
+
 def test_tests_that_pass_a_function_need_the_second_mode(sandbox: Sandbox) -> None:
     code = "def apply(f, n):\n    return f(n)"
     calls = ("assert apply(lambda n: n + 1, 2) == 3",)
@@ -156,8 +205,8 @@ def test_second_mode_compares_here(sandbox: Sandbox) -> None:
     liar = (
         "class Yes:\n    def __eq__(self, other):\n        return True\n\ndef read(node):\n    return Yes()\n"
     )
-    tests = AssertTests("read", ("assert read(1) == 4",), "", "", True)
-    assert not judge(sandbox, liar, tests).passed
+    for call in ("assert read(1) == 4", "assert 4 == read(1)", "assert read(1) is True"):
+        assert not judge(sandbox, liar, AssertTests("read", (call,), "", "", True)).passed, call
 
 
 def test_methods_are_called_on_a_new_instance(sandbox: Sandbox) -> None:
