@@ -6,10 +6,10 @@ RUN := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench lock
+.PHONY: help setup demo up down test lint bench lock base-image images
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(INSTALLED) ## virtual environment .venv with the pinned packages
 
@@ -51,3 +51,19 @@ lock: setup ## compile requirements.in to requirements.txt
 	@grep -v '^torch==' requirements.txt > .venv/requirements.lock
 	@$(UV) compile --quiet --no-header --no-annotate --python $(RUN) requirements.in --output-file .venv/requirements.lock
 	@sed 's/+cpu$$//' .venv/requirements.lock > requirements.txt
+	@for image in airflow mlflow trainer; do \
+	  $(UV) compile --quiet --no-header --no-annotate --python $(RUN) --constraint requirements.txt \
+	    containers/$$image/requirements.in | sed 's/+cpu$$//' > containers/$$image/requirements.txt || exit 1; \
+	done
+	@sort -u containers/*/requirements.txt | grep -vxFf requirements.txt > containers/only-in-images.txt
+
+base-image: ## psgpo/base:bookworm from Debian's packages, where python:3.11-slim-bookworm cannot be had (root)
+	@sh containers/base-image.sh
+
+VERSION := $(shell sed -n 's/^PSGPO_VERSION=//p' .env.example)
+images: ## the images of the compose file, without compose (BASE_IMAGE=psgpo/base:bookworm make images)
+	@for image in broker sandbox mlflow airflow trainer; do \
+	  docker build --quiet --tag psgpo/$$image:$(VERSION) --file containers/$$image/Dockerfile \
+	    $${BASE_IMAGE:+--build-arg BASE_IMAGE=$$BASE_IMAGE} $${TORCH_BACKEND:+--build-arg TORCH_BACKEND=$$TORCH_BACKEND} \
+	    --build-arg REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) . || exit 1; \
+	done

@@ -16,6 +16,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from dags.container_job import ContainerJob, chosen_runner
 from dags.links import DataDocsLink, MlflowLink, ReportLink, run_address, search_address
 from tasks.errors import EXIT_BAD_INPUT
 from tasks.job_process import JobProcess, Outcome
@@ -24,9 +25,11 @@ from tasks.jobs import JobSpec, as_process, stage_arguments
 POOL = "jobs"
 _BACKSTOP = timedelta(minutes=5)
 _RUN_LINE = "mlflow run "
+# MB of shared memory between a job's processes: those of a job with GPUs pass tensors there
+SHM, GPU_SHM = 64, 1024
 
 
-class JobOperator(BaseOperator):
+class JobOperator(ContainerJob, BaseOperator):
     """Runs `python -m tasks STAGE` with the configuration of the task `plan`.
 
     `inputs` maps input names to envelopes of upstream tasks (one, or a list of them; skipped tasks' are left out); `cell`
@@ -63,8 +66,9 @@ class JobOperator(BaseOperator):
         return self._run(context, self._arguments(context))
 
     def on_kill(self) -> None:
-        if self._job is not None:
-            self._job.stop("the task was stopped")
+        job = self._job or self.container
+        if job is not None:
+            job.stop("the task was stopped")
 
     def _arguments(self, context: Any) -> tuple[str, ...]:
         cell = self.cell or {}
@@ -86,8 +90,9 @@ class JobOperator(BaseOperator):
         """Run the job to its end; the envelope. Raises when there is none."""
         environment = {"PSGPO_PARENT_RUN": self._plan.get("parent_run_id", "")}
         seconds = self.timeout.total_seconds()
-        spec = JobSpec(self.stage, arguments, self.memory_mb, seconds, self.gpus, environment)
-        self._job = JobProcess(as_process(spec, os.environ))
+        cpus = int(os.environ.get("PSGPO_JOB_CPUS") or 1)
+        shm_mb = GPU_SHM if self.gpus else SHM
+        spec = JobSpec(self.stage, arguments, self.memory_mb, seconds, self.gpus, environment, cpus, shm_mb)
         self.log.info("python -m tasks %s %s", self.stage, " ".join(arguments))
         last = ""
 
@@ -99,7 +104,11 @@ class JobOperator(BaseOperator):
                 run_id = line.removeprefix(_RUN_LINE)
                 self._link(context, run_address(self._plan["experiment_id"], run_id))
 
-        outcome = self._job.run(on_line)
+        if chosen_runner() == "docker":
+            outcome = self.run_container(context, spec, on_line)
+        else:
+            self._job = JobProcess(as_process(spec, os.environ))
+            outcome = self._job.run(on_line)
         return _envelope(outcome, self.stage, last)
 
     def _link(self, context: Any, address: str) -> None:

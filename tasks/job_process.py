@@ -64,7 +64,8 @@ class JobProcess:
                 self._follow(process, process.stderr, on_line)
             finally:
                 self._end_group(process)
-            return Outcome(process.returncode, self._reason, _last_object(output))
+            output.seek(0)
+            return Outcome(process.returncode, self._reason, last_object(output.read()))
 
     def stop(self, reason: str) -> None:
         """Ask the job to end; it is killed when it has not after the grace period."""
@@ -156,10 +157,9 @@ def _memory_mb(pid: int) -> float:
     return total / 2**20
 
 
-def _last_object(output: IO[bytes]) -> dict[str, Any] | None:
+def last_object(output: bytes) -> dict[str, Any] | None:
     """The JSON object on the last line, or None."""
-    output.seek(0)
-    lines = output.read().splitlines()
+    lines = output.splitlines()
     try:
         last = json.loads(lines[-1]) if lines else None
     except ValueError:

@@ -23,7 +23,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tasks.method",),
     ("tasks.benchmarks", "tasks.sampling"),
     ("tasks.problems",),
-    ("tasks.sandbox", "tasks.store", "tasks.tracking", "tasks.job_process", "tasks.form"),
+    ("tasks.sandbox", "tasks.store", "tasks.tracking", "tasks.form"),
+    ("tasks.job_container",),
+    ("tasks.job_process", "tasks.gpu_leases"),
+    ("tasks.job_profile",),
     ("tasks.config", "tasks.rows", "tasks.jobs", "tasks.cache"),
     ("tasks.errors",),
 )
