@@ -52,4 +52,6 @@ def search_address(experiment_id: str, parent_run_id: str, label: str) -> str:
 
 
 def _server() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+    """Where people reach it; jobs may know it by another name (`MLFLOW_TRACKING_URI`)."""
+    address = os.environ.get("PSGPO_MLFLOW_UI") or os.environ.get("MLFLOW_TRACKING_URI", "")
+    return address.rstrip("/")
