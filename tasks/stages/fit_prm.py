@@ -37,11 +37,12 @@ def run(context: StageContext) -> Mapping[str, float]:
     value_model = fit.keep_best()
     metrics = _metrics(data, problems, value_model, _shuffled_control(context, model, data))
     metrics["losses"] = {"training": fit.training, "held_out": fit.held_out, "best_epoch": fit.best_epoch + 1}
-    metrics["selection"] = {"strategy": settings.selection, "responses": len(data.trained)}
+    metrics["selection"] = {"strategy": settings.selection, "responses": len(data.train)}
     value_model.save(context.output, tokenizer)
     (context.output / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     _draw(context, metrics)
-    return {**metrics["held_out"], "epochs": len(fit.held_out), "responses": len(data.trained)}
+    everything = {f"all_{name}": value for name, value in metrics["held_out_all"].items()}
+    return {**metrics["held_out"], **everything, "epochs": len(fit.held_out), "responses": len(data.train)}
 
 
 def _start(context: StageContext) -> Path:
@@ -110,15 +111,15 @@ def _metrics(
     data: PRMData, problems: Mapping[str, Problem], prm: ValueModel, shuffled: ValueModel
 ) -> dict[str, Any]:
     from tasks.method.calibration import quality
-    from tasks.stages.prm_metrics import Lines, line_scores, measure, simple_controls
+    from tasks.stages.prm_metrics import Lines, line_scores, measure, simple_controls, summary
 
-    lines = Lines.of(data.held_out, data.held_out_examples, problems)
-    trained = Lines.of(data.trained, data.train, problems)
-    metrics = measure(lines, line_scores(prm, data.held_out, data.held_out_examples))
-    by_chance = line_scores(shuffled, data.held_out, data.held_out_examples)
+    lines = Lines.of(data.held_out, problems)
+    metrics = measure(lines, line_scores(prm, data.held_out))
+    everything = Lines.of(data.held_out_all, problems)
+    metrics["held_out_all"] = summary(everything, line_scores(prm, data.held_out_all))
     metrics["controls"] = {
-        **simple_controls(trained, lines),
-        "shuffled_labels": quality(by_chance, lines.label),
+        **simple_controls(Lines.of(data.trained, problems), lines),
+        "shuffled_labels": quality(line_scores(shuffled, data.held_out), lines.label),
     }
     return metrics
 

@@ -87,17 +87,26 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class PRMData:
-    """Both sides of the split. `train` and `watched` are fitted on and stop the fit; `held_out` is what metrics are about.
+class Responses:
+    """Labelled responses and their examples, every labelled line kept."""
 
-    `watched` are the selected responses of held-out problems, `held_out` all their labelled ones, neutral lines kept.
+    labelled: list[Labelled]
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class PRMData:
+    """Both sides of the split. `train` and `watched` are fitted on and stop the fit; the others are for metrics.
+
+    `trained` and `held_out` are the selected responses of either side, `held_out_all` all labelled ones of held-out
+    problems, those that the selection leaves out included.
     """
 
-    trained: list[Labelled]
     train: list[Example]
     watched: list[Example]
-    held_out: list[Labelled]
-    held_out_examples: list[Example]
+    trained: Responses
+    held_out: Responses
+    held_out_all: Responses
 
 
 def split(
@@ -112,14 +121,20 @@ def split(
             "at least two problems: one is held out",
         )
     held = hold_out(names, settings.validation_share, settings.seed)
+
+    def fitted(responses: Sequence[Labelled]) -> list[Example]:
+        made = (examples.of(one, neutral_targets=settings.neutral_targets) for one in responses)
+        return [example for example in made if example.ends]
+
+    def measured(responses: list[Labelled]) -> Responses:
+        return Responses(responses, [examples.of(one, neutral_targets=True) for one in responses])
+
     trained = [one for one in chosen if one.problem_id not in held]
-    watched = [one for one in chosen if one.problem_id in held]
-    held_out = [one for one in labelled if one.problem_id in held]
-    neutral = settings.neutral_targets
+    held_out = [one for one in chosen if one.problem_id in held]
     return PRMData(
-        trained,
-        [example for one in trained if (example := examples.of(one, neutral_targets=neutral)).ends],
-        [example for one in watched if (example := examples.of(one, neutral_targets=neutral)).ends],
-        held_out,
-        [examples.of(one, neutral_targets=True) for one in held_out],
+        fitted(trained),
+        fitted(held_out),
+        measured(trained),
+        measured(held_out),
+        measured([one for one in labelled if one.problem_id in held]),
     )

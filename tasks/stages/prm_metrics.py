@@ -5,17 +5,17 @@ Neutral lines are left out: they have no truth to be right about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tasks.method.calibration import by_group, quality, reliability
-from tasks.method.prm import Example, score_lines
-from tasks.method.selection import Labelled
+from tasks.method.prm import score_lines
 from tasks.method.value_model import ValueModel
 from tasks.problems import Problem
+from tasks.stages.prm_data import Responses
 
 TENTHS = 10
 
@@ -31,10 +31,8 @@ class Lines:
     difficulty: np.ndarray
 
     @classmethod
-    def of(
-        cls, responses: Sequence[Labelled], examples: Sequence[Example], problems: Mapping[str, Problem]
-    ) -> Lines:
-        """`examples` are the responses' own, neutral lines kept; lines they lack are beyond the model's context."""
+    def of(cls, responses: Responses, problems: Mapping[str, Problem]) -> Lines:
+        """Lines that an example lacks are beyond the model's context."""
         rows = [
             (
                 label,
@@ -43,37 +41,41 @@ class Lines:
                 len(one.labels),
                 problems[one.problem_id].difficulty,
             )
-            for one, example in zip(responses, examples, strict=True)
+            for one, example in zip(responses.labelled, responses.examples, strict=True)
             for line, label in enumerate(one.labels[: len(example.ends)], start=1)
             if label
         ]
         return cls(*np.array(rows, dtype=np.int64).reshape(-1, 5).T)
 
 
-def line_scores(
-    value_model: ValueModel, responses: Sequence[Labelled], examples: Sequence[Example]
-) -> np.ndarray:
-    """Scores of the lines of `Lines.of(responses, examples, ...)` [N]."""
+def line_scores(value_model: ValueModel, responses: Responses) -> np.ndarray:
+    """Scores of the lines of `Lines.of(responses, ...)` [N]."""
+    examples = responses.examples
     scored = score_lines(value_model, [one.tokens for one in examples], [one.ends for one in examples])
     return np.array(
         [
             score
-            for one, scores in zip(responses, scored, strict=True)
+            for one, scores in zip(responses.labelled, scored, strict=True)
             for label, score in zip(one.labels, scores, strict=False)
             if label
         ]
     )
 
 
+def summary(lines: Lines, scores: np.ndarray) -> dict[str, float]:
+    """`quality`, the number of lines and the share of +1 among them."""
+    return {
+        **quality(scores, lines.label),
+        "lines": len(scores),
+        "positive": float((lines.label > 0).mean()),
+    }
+
+
 def measure(lines: Lines, scores: np.ndarray) -> dict[str, Any]:
-    """What metrics.json says of the PRM."""
+    """What metrics.json says of the PRM on the responses it was selected for."""
     by_position = by_group(lines.position, scores, lines.label)
     return {
-        "held_out": {
-            **quality(scores, lines.label),
-            "lines": len(scores),
-            "positive": _positive(lines.label),
-        },
+        "held_out": summary(lines, scores),
         "by_position": [{"position": line, **row} for line, row in by_position.items()],
         "by_difficulty": [
             {"difficulty": key, **row} for key, row in by_group(lines.difficulty, scores, lines.label).items()
@@ -95,7 +97,3 @@ def simple_controls(train: Lines, held_out: Lines) -> dict[str, dict[str, float]
         "constant": quality(np.full(len(held_out.label), mean), held_out.label),
         "position": quality(at_tenth[held_out.tenth], held_out.label),
     }
-
-
-def _positive(labels: np.ndarray) -> float:
-    return float((labels > 0).mean())
