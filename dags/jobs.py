@@ -17,7 +17,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.container_job import ContainerJob, chosen_runner
-from dags.links import DataDocsLink, MlflowLink, ReportLink, run_address, search_address
+from dags.links import MlflowLink, run_address, search_address
 from tasks.errors import EXIT_BAD_INPUT
 from tasks.job_process import JobProcess, Outcome
 from tasks.jobs import JobSpec, as_process, stage_arguments
@@ -62,8 +62,14 @@ class JobOperator(ContainerJob, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         plan = self._plan = context["ti"].xcom_pull(task_ids="plan")
-        self._link(context, search_address(plan["experiment_id"], plan["parent_run_id"], self._label()))
-        return self._run(context, self._arguments(context))
+        here = search_address(plan["experiment_id"], plan["parent_run_id"], self._label())
+        for link in self.operator_extra_links:
+            self._push(context, link.xcom_key, here)
+        envelope = self._run(context, self._arguments(context))
+        if envelope.get("cached") and envelope["mlflow_run_id"]:
+            # the run that made the files has them
+            self._link_run(context, envelope["mlflow_run_id"], files_only=True)
+        return envelope
 
     def on_kill(self) -> None:
         job = self._job or self.container
@@ -78,7 +84,7 @@ class JobOperator(ContainerJob, BaseOperator):
         return stage_arguments(
             config=self._plan["profile"],
             overrides=(*self._plan["overrides"], *settings),
-            inputs={name: tuple(_artifacts(given)) for name, given in inputs.items()},
+            inputs={name: tuple(artifacts(given)) for name, given in inputs.items()},
             store=os.environ["PSGPO_STORE"],
             label=self._label(),
         )
@@ -102,7 +108,7 @@ class JobOperator(ContainerJob, BaseOperator):
             self.log.info("%s", line)
             if line.startswith(_RUN_LINE):
                 run_id = line.removeprefix(_RUN_LINE)
-                self._link(context, run_address(self._plan["experiment_id"], run_id))
+                self._link_run(context, run_id)
 
         if chosen_runner() == "docker":
             outcome = self.run_container(context, spec, on_line)
@@ -111,68 +117,16 @@ class JobOperator(ContainerJob, BaseOperator):
             outcome = self._job.run(on_line)
         return _envelope(outcome, self.stage, last)
 
-    def _link(self, context: Any, address: str) -> None:
+    def _link_run(self, context: Any, run_id: str, *, files_only: bool = False) -> None:
         """Let the links lead to this run, those to its files included."""
         for link in self.operator_extra_links:
             file = getattr(link, "file", "")
-            self.addresses[link.xcom_key] = (
-                f"{address}/artifacts/{file}" if file and "/runs/" in address else address
-            )
-            context["ti"].xcom_push(key=link.xcom_key, value=self.addresses[link.xcom_key])
+            if file or not files_only:
+                self._push(context, link.xcom_key, run_address(self._plan["experiment_id"], run_id, file))
 
-
-class PlanOperator(JobOperator):
-    """The first task: checks the trigger's conf and opens the parent run. Its envelope is what all others are run by."""
-
-    def execute(self, context: Any) -> dict[str, Any]:
-        plan = self._run(context, self._arguments(context))
-        if plan["parent_run_id"]:
-            self._link(context, run_address(plan["experiment_id"], plan["parent_run_id"]))
-        return plan
-
-    def _arguments(self, context: Any) -> tuple[str, ...]:
-        """The form, and whatever else the trigger's conf holds: unknown keys are for the plan to refuse."""
-        conf = {**context["params"], **(context["dag_run"].conf or {})}
-        return (
-            "--run-id",
-            context["run_id"],
-            "--store",
-            os.environ["PSGPO_STORE"],
-            "--conf",
-            json.dumps(conf),
-        )
-
-
-class ConcludeOperator(JobOperator):
-    """The last task, whatever happened before: ends the parent run with the result and the report."""
-
-    operator_extra_links = (MlflowLink(), ReportLink())
-
-    def execute(self, context: Any) -> dict[str, Any]:
-        self._plan = context["ti"].xcom_pull(task_ids="plan")
-        if self._plan["parent_run_id"]:
-            self._link(context, run_address(self._plan["experiment_id"], self._plan["parent_run_id"]))
-        return self._run(context, self._arguments(context))
-
-    def _arguments(self, context: Any) -> tuple[str, ...]:
-        dag_id, run_id = context["ti"].dag_id, context["run_id"]
-        states = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id])[run_id]
-        failed = {"failed", "upstream_failed"} & {str(state) for state in states.values()}
-        parent = ("--parent", self._plan["parent_run_id"], "--status", "FAILED" if failed else "FINISHED")
-        reports = () if failed else tuple(_artifacts(self.inputs["report"]))
-        return (*parent, *(argument for uri in reports for argument in ("--report", uri)))
-
-
-class ValidateOperator(JobOperator):
-    """A validation stage, with a link to what it found."""
-
-    operator_extra_links = (MlflowLink(), DataDocsLink())
-
-
-class ReportOperator(JobOperator):
-    """The report stage, with a link to its page."""
-
-    operator_extra_links = (MlflowLink(), ReportLink())
+    def _push(self, context: Any, key: str, address: str) -> None:
+        self.addresses[key] = address
+        context["ti"].xcom_push(key=key, value=address)
 
 
 def _envelope(outcome: Outcome, stage: str, last_line: str) -> dict[str, Any]:
@@ -185,10 +139,10 @@ def _envelope(outcome: Outcome, stage: str, last_line: str) -> dict[str, Any]:
     return outcome.envelope
 
 
-def _artifacts(given: Any) -> Iterator[str]:
+def artifacts(given: Any) -> Iterator[str]:
     """Artifact addresses of one envelope or of (lists of) several; what skipped tasks left is None."""
     if isinstance(given, Mapping):
         yield str(given["artifact"])
     elif isinstance(given, Iterable):
         for one in given:
-            yield from _artifacts(one)
+            yield from artifacts(one)

@@ -40,15 +40,20 @@ class DataDocsLink(_TaskLink):
     file = "validation/data_docs/index.html"
 
 
-def run_address(experiment_id: str, run_id: str) -> str:
-    """The page of one run."""
-    return f"{_server()}/#/experiments/{experiment_id}/runs/{run_id}"
+def run_address(experiment_id: str, run_id: str, file: str = "") -> str:
+    """The page of one run, or of a file of it."""
+    path = f"/artifacts/{file}" if file else ""
+    return f"{_server()}/#/experiments/{experiment_id}/runs/{run_id}{path}?{_VIEW}"
 
 
 def search_address(experiment_id: str, parent_run_id: str, label: str) -> str:
     """The runs called `label` below a parent run."""
     wanted = f"tags.mlflow.parentRunId = '{parent_run_id}' AND attributes.run_name = '{label}'"
-    return f"{_server()}/#/experiments/{experiment_id}?searchFilter={quote(wanted)}"
+    return f"{_server()}/#/experiments/{experiment_id}/runs?searchFilter={quote(wanted)}&{_VIEW}"
+
+
+# Without it MLflow shows its pages for language model applications, where training runs are hard to find.
+_VIEW = "workflowType=machine_learning"
 
 
 def _server() -> str:

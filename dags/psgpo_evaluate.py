@@ -32,8 +32,9 @@ from typing import Any
 
 from airflow.sdk import TriggerRule, dag, task, task_group
 
-from dags.jobs import ConcludeOperator, JobOperator, PlanOperator, ReportOperator
+from dags.jobs import JobOperator
 from dags.params import evaluate_params
+from dags.steps import ConcludeOperator, PlanOperator, ReportOperator
 
 SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
 SMALL, LARGE = 4_000, 16_000  # MB

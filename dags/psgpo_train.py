@@ -37,8 +37,17 @@ from typing import Any
 from airflow.sdk import TriggerRule, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.jobs import ConcludeOperator, JobOperator, PlanOperator, ReportOperator, ValidateOperator
+from dags.jobs import JobOperator
 from dags.params import train_params
+from dags.steps import (
+    ApproveOperator,
+    CellOperator,
+    ConcludeOperator,
+    PlanOperator,
+    PromoteOperator,
+    ReportOperator,
+    ValidateOperator,
+)
 
 SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
 SMALL, LARGE = 4_000, 16_000  # MB
@@ -81,16 +90,29 @@ def psgpo_train() -> None:
         """A job of a mapped group; the grid shows the cell's name."""
         return job(task_id, cell=cell, map_index_template="{{ task.cell.label }}", gpus=1, **more)
 
+    def train_cell(cell: Any, inputs: Any) -> Any:
+        """One arm with one seed; not started once the budget is spent."""
+        limits = {"timeout": LONG, "memory_mb": LARGE, "gpus": 1, "priority_weight": CELL}
+        return CellOperator(
+            task_id="train_policy",
+            stage="train_policy",
+            cell=cell,
+            inputs=inputs,
+            map_index_template="{{ task.cell.label }}",
+            **limits,
+        ).output
+
     problems = job("prepare_problems", **small).output
     model = job("prepare_model", timeout=SHORT, inputs={"problems": problems})
-    planned >> problems.operator >> gate("validate_problems", problems) >> model
+    problems_gate = gate("validate_problems", problems)
+    planned >> problems.operator >> problems_gate >> model
     sft = job("sft", gpus=1, inputs={"problems": problems, "model": model.output}).output
     start = {"problems": problems, "sft": sft}
 
     # Arms without a PRM run beside the long chain that makes one.
     @task_group
     def arms(cell: Any) -> Any:
-        policy = cell_job("train_policy", cell, inputs=start, priority_weight=CELL).output
+        policy = train_cell(cell, start)
         about = {"problems": problems, "policy": policy}
         return policy, cell_job("evaluate", cell, inputs=about, priority_weight=CELL).output
 
@@ -119,11 +141,12 @@ def psgpo_train() -> None:
     responses, labels = supervision.expand(cell=listed)
     evidence = {"problems": problems, "labels": labels, "sft": sft, "policy": baseline.output}
     prm = job("fit_prm", gpus=1, inputs=evidence).output
-    gate("validate_labels", labels) >> prm.operator
+    labels_gate = gate("validate_labels", labels)
+    labels_gate >> prm.operator
 
     @task_group
     def prm_arms(cell: Any) -> Any:
-        policy = cell_job("train_policy", cell, inputs={**start, "prm": prm}, priority_weight=CELL).output
+        policy = train_cell(cell, {**start, "prm": prm})
         about = {"problems": problems, "policy": policy}
         return policy, cell_job("evaluate", cell, inputs=about, priority_weight=CELL).output
 
@@ -137,7 +160,23 @@ def psgpo_train() -> None:
     everything = {**results, "responses": responses, "labels": labels, "sft": sft}
     last = {**small, "trigger_rule": TriggerRule.NONE_FAILED}
     report = ReportOperator(task_id="report", stage="report", inputs=everything, **last).output
-    promote = job("promote", inputs={**results, "report": report}, **last)
+
+    @task_group
+    def champion(cell: Any) -> Any:
+        return cell_job("evaluate", cell, inputs={"problems": problems}, priority_weight=CELL).output
+
+    judged = champion.expand(cell=present_champion(plan))
+    problems_gate >> judged
+    evidence = {
+        **results,
+        "report": report,
+        "validations": [problems_gate.output, labels_gate.output],
+        "champion": judged,
+    }
+    weighed = job("weigh", inputs=evidence, **last)
+    approved = ApproveOperator(task_id="approve", trigger_rule=TriggerRule.NONE_FAILED)
+    promote = PromoteOperator(task_id="promote", stage="promote", inputs=evidence, **last)
+    weighed >> approved >> promote
     conclude = ConcludeOperator(task_id="conclude", stage="conclude", inputs={"report": report}, **small)
     promote >> conclude.as_teardown(setups=planned)
 
@@ -150,6 +189,15 @@ def cells_without_prm(plan: dict[str, Any]) -> list[dict[str, Any]]:
 @task
 def cells_with_prm(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [cell for cell in plan["cells"] if cell["needs_prm"]]
+
+
+@task
+def present_champion(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The champion as a cell, to be evaluated on this run's problems; none where there is none yet."""
+    if not plan["champion"]:
+        return []
+    policy = {"artifact": plan["champion"]}
+    return [{"label": "champion", "settings": {"cell.model": "champion"}, "inputs": {"policy": policy}}]
 
 
 @task

@@ -6,7 +6,6 @@ A stage is run by `python -m tasks STAGE --config PROFILE --input NAME=URI --sto
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import sys
@@ -32,6 +31,8 @@ STAGES = {
 COMMANDS = {
     "plan": ("tasks.plan", "check a configuration, open the tracking run, list the cells"),
     "plan-evaluation": ("tasks.plan_evaluation", "find models and benchmark files, open the tracking run"),
+    "weigh": ("tasks.weigh", "the evidence for a run's best policy, before it is promoted"),
+    "rollback": ("tasks.rollback", "make the previous champion champion again"),
     "conclude": ("tasks.conclude", "end the tracking run of a pipeline run with its result"),
     "document": ("tasks.documentation", "write the generated tables of docs/"),
     "verify": ("tasks.verify", "re-hash a model and everything it came from"),
@@ -62,37 +63,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run_stage(name: str, argv: Sequence[str]) -> dict[str, object]:
-    from tasks.config import load_config
-    from tasks.stages.stage import Job, run_stage
+    from tasks.stages.stage import parse_job, run_stage
 
-    arguments = _stage_parser(name).parse_args(argv)
-    inputs: dict[str, tuple[str, ...]] = {}
-    for given in arguments.input:
-        key, separator, uri = given.partition("=")
-        if not separator:
-            raise BadInput(f"--input {given}", "is not NAME=URI")
-        inputs[key] = (*inputs.get(key, ()), uri)
-    job = Job(load_config(arguments.config, arguments.set), inputs, arguments.store, arguments.label)
+    job = parse_job(name, STAGES[name], argv)
     return run_stage(importlib.import_module(f"tasks.stages.{name}").STAGE, job)
-
-
-def _stage_parser(name: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=f"python -m tasks {name}", description=STAGES[name])
-    parser.add_argument("--config", required=True, help="profile name, or a YAML/JSON file")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. ppo.steps=20"
-    )
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=URI", help="input artifact")
-    parser.add_argument("--store", required=True, help="file:///path or s3://bucket/prefix")
-    parser.add_argument("--label", default="", help="name of this job in MLflow and in the progress lines")
-    return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """Usage errors leave with 64 like every other bad input."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise BadInput(f"{self.prog}", message, self.format_usage().strip())
 
 
 def _help() -> str:

@@ -304,6 +304,29 @@ class SandboxConfig(Section):
     memory_mb: Positive = 512
 
 
+class BudgetConfig(Section):
+    """What a run may spend."""
+
+    job_minutes: NonNegative = Field(
+        0.0, description="minutes of jobs, added up; when they are spent no new cell starts. 0: no limit"
+    )
+
+
+class PromotionConfig(Section):
+    """When a candidate becomes champion; see `docs/guide.md`."""
+
+    least_lead: float = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="the 95 % interval of the lead over the champion must lie above this (pass@1, 0 to 1)",
+    )
+    approval: bool = Field(False, description="a person approves it in Airflow before the champion changes")
+    approved: Literal["not_asked", "yes", "no"] = Field(
+        "not_asked", description="set by the DAG: what the person said"
+    )
+
+
 class CellConfig(Section):
     """Which cell of the run a job is: set by the DAG, or by hand with `--set cell.arm=psgpo`."""
 
@@ -332,6 +355,8 @@ class RunConfig(Section):
     benchmark: BenchmarkConfig = BenchmarkConfig()
     compare: CompareConfig = CompareConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    budget: BudgetConfig = BudgetConfig()
+    promotion: PromotionConfig = PromotionConfig()
     cell: CellConfig = CellConfig()
 
 

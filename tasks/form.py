@@ -66,7 +66,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "evaluation.samples": "Samples per problem",
         "evaluation.temperature": "Temperature",
     },
+    "Promotion": {
+        "promotion.least_lead": "Least lead over the champion",
+        "promotion.approval": "Ask a person before promoting",
+    },
     "Budget": {
+        "budget.job_minutes": "Budget, minutes of jobs",
         "sandbox.workers": "Sandbox processes per job",
         "sandbox.cpu_seconds": "CPU seconds per program",
         "sandbox.memory_mb": "Memory per program, MB",

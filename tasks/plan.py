@@ -3,8 +3,8 @@
     python -m tasks plan --config PROFILE [--set KEY=VALUE ...] --run-id ID --store URI [--conf JSON]
 
 `--conf` is a filled trigger form (`tasks/form.py`); its profile and values come before those of `--set`. The last line
-on stdout is the plan: parent run, overrides, checkpoints and cells, which the DAG maps its tasks over. A plan made
-again for the same run id finds the same parent run.
+on stdout is the plan: parent run, overrides, checkpoints and cells, which the DAG maps its tasks over, and what all of it
+will cost (`tasks/forecast.py`). A plan made again for the same run id finds the same parent run.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from typing import Any
 
 from tasks.config import RunConfig, load_config
 from tasks.errors import BadInput
+from tasks.forecast import forecast
 from tasks.form import read_form
 from tasks.method.arms import ARMS
-from tasks.store import open_store
+from tasks.pipeline import training_jobs
+from tasks.store import Store, open_store
+from tasks.store.artifacts import MANIFEST, split_address
 from tasks.tracking.server import as_stage_errors
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -42,8 +45,9 @@ def main(argv: Sequence[str]) -> int:
     overrides += arguments.set
     config = load_config(profile, overrides)
     check(config)
-    open_store(arguments.store)
-    print(json.dumps(make_plan(config, profile, overrides, arguments.run_id), sort_keys=True), flush=True)
+    store = open_store(arguments.store)
+    plan = make_plan(config, profile, overrides, arguments.run_id, store)
+    print(json.dumps(plan, sort_keys=True), flush=True)
     return 0
 
 
@@ -67,35 +71,67 @@ def _seeds(config: RunConfig, arm: str) -> int:
     return min(config.arms.long_seeds, config.arms.n_seeds) if arm == "rl_long" else config.arms.n_seeds
 
 
-def make_plan(config: RunConfig, profile: str, overrides: Sequence[str], run_id: str) -> dict[str, Any]:
+def make_plan(
+    config: RunConfig, profile: str, overrides: Sequence[str], run_id: str, store: Store
+) -> dict[str, Any]:
     """The plan. Without an arm that needs a PRM there are no checkpoints to sample and no PRM is fitted."""
-    cells: list[dict[str, Any]] = [
-        {"arm": arm, "seed": seed, "label": f"{arm}/seed{seed}", "needs_prm": ARMS[arm].needs_prm}
-        for arm in config.arms.arms
-        for seed in range(_seeds(config, arm))
-    ]
-    count = config.baseline.checkpoints if any(cell["needs_prm"] for cell in cells) else 0
-    checkpoints = [
-        {"checkpoint": number, "label": f"checkpoint {number}/{count}"} for number in range(1, count + 1)
-    ]
-    print(f"plan: profile {profile}, {len(cells)} cells, {count} checkpoints to label", file=sys.stderr)
+    cells, checkpoints = list_cells(config)
     with as_stage_errors():
-        parent, experiment = open_parent(config, run_id, [cell["label"] for cell in cells])
+        champion = champion_policy()
+    expected = forecast(store, config, training_jobs(cells, checkpoints, champion is not None))
+    for cell in cells:
+        cell["done"] = f"train_policy {cell['label']}" in expected.done
+    summary = expected.text()
+    print(f"plan: profile {profile}, {summary}", file=sys.stderr)
+    with as_stage_errors():
+        parent, experiment = open_parent(
+            config, run_id, [str(cell["label"]) for cell in cells], summary=summary
+        )
     return {
         "stage": "plan",
         "profile": profile,
         "overrides": list(overrides),
         "checkpoints": checkpoints,
         "cells": cells,
+        "champion": champion,
+        "summary": summary,
+        "expected_seconds": round(expected.seconds),
+        "budget_seconds": 60 * config.budget.job_minutes,
         "parent_run_id": parent,
         "experiment_id": experiment,
     }
 
 
+def list_cells(config: RunConfig) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The cells (arms x seeds) and the baseline's checkpoints that will be sampled and labelled."""
+    cells: list[dict[str, Any]] = [
+        {"arm": arm, "seed": seed, "label": f"{arm}/seed{seed}", "needs_prm": ARMS[arm].needs_prm}
+        for arm in config.arms.arms
+        for seed in range(_seeds(config, arm))
+    ]
+    count = config.baseline.checkpoints if any(cell["needs_prm"] for cell in cells) else 0
+    return cells, [
+        {"checkpoint": number, "label": f"checkpoint {number}/{count}"} for number in range(1, count + 1)
+    ]
+
+
+def champion_policy() -> str | None:
+    """Address of the present champion's policy, if there is one that the store still has. Raises ServerDown or Refused."""
+    from tasks.tracking.registry import POLICY_MODEL, Registry
+    from tasks.tracking.server import configured_server
+
+    server = configured_server()
+    champion = Registry(server).by_alias(POLICY_MODEL, "champion") if server else None
+    if champion is None:
+        return None
+    root, key = split_address(champion.tags["artifact"])
+    return champion.tags["artifact"] if open_store(root).exists(f"{key}/{MANIFEST}") else None
+
+
 def open_parent(
-    config: RunConfig, run_id: str, labels: Sequence[str], dag: str = "psgpo_train"
+    config: RunConfig, run_id: str, labels: Sequence[str], dag: str = "psgpo_train", summary: str = ""
 ) -> tuple[str, str]:
-    """Ids of the parent run and its experiment; both empty when tracking is off."""
+    """Ids of the parent run and its experiment; both empty when tracking is off. `summary`: what was planned."""
     from tasks.tracking.delivery import experiment_id
     from tasks.tracking.mlflow_runs import EXPERIMENT, EXPERIMENT_VARIABLE
     from tasks.tracking.parents import open_parent_run
@@ -107,6 +143,8 @@ def open_parent(
     revision = os.environ.get("PSGPO_REVISION", "")
     tags = {"profile": config.profile, "airflow.run_id": run_id, "revision": revision}
     note = [f"**Profile** `{config.profile}`  **Cells** {', '.join(labels)}"]
+    if summary:
+        note.append(f"**Plan** {summary}")
     if airflow := os.environ.get("PSGPO_AIRFLOW_UI"):
         note.append(f"**Airflow** [{run_id}]({airflow}/dags/{dag}/runs/{run_id})")
     if revision:

@@ -15,6 +15,7 @@ from pathlib import Path
 from infra.local.settings import ROOT, Settings
 
 ADMIN = "admin"
+JOB_SLOTS = 2
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:
@@ -57,6 +58,7 @@ def _common(settings: Settings) -> dict[str, str]:
         "PSGPO_CACHE": str(settings.state / "cache"),
         "PSGPO_REVISION": settings.revision,
         "PSGPO_AIRFLOW_UI": settings.airflow_uri,
+        "PSGPO_JOB_SLOTS": str(JOB_SLOTS),
     }
 
 
@@ -98,7 +100,10 @@ def _airflow(settings: Settings) -> dict[str, str]:
         "scheduler": {"enable_health_check": False, "scheduler_idle_sleep_time": 0.25},
         "usage_data_collection": {"enabled": False},
     }
-    return {"AIRFLOW_HOME": str(home)} | {
+    # How tasks write the note of their run. Jobs do not get it: nothing of Airflow's is passed on to them.
+    login = f"{ADMIN}:{admin_password(settings)}"
+    connection = f"http://{login}@127.0.0.1:{settings.airflow_port}"
+    return {"AIRFLOW_HOME": str(home), "AIRFLOW_CONN_PSGPO_AIRFLOW": connection} | {
         f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
         for section, values in options.items()
         for name, value in values.items()

@@ -22,6 +22,7 @@ from infra.local import processes
 from infra.local.airflow_api import AirflowApi
 from infra.local.environment import (
     ADMIN,
+    JOB_SLOTS,
     admin_password,
     needs_migration,
     record_migration,
@@ -31,7 +32,6 @@ from infra.local.settings import Settings
 from tasks.errors import BadInput
 
 POOL = "jobs"
-JOB_SLOTS = 2
 START_SECONDS = 180.0
 _BIN = Path(sys.executable).parent
 

@@ -72,10 +72,14 @@ def seconds_table(spent: Mapping[str, Spent], stack_seconds: float, wall_seconds
     )
 
 
+_VIEW = "?workflowType=machine_learning"  # else MLflow shows its pages for language model applications
+
+
 def addresses(settings: Settings, run_id: str, plan: Mapping[str, Any], report: Path | None) -> Iterator[str]:
     yield f"Airflow run        {settings.airflow_uri}/dags/{DAG}/runs/{run_id}"
-    yield f"MLflow experiment  {settings.mlflow_uri}/#/experiments/{plan['experiment_id']}/runs"
-    yield f"MLflow run         {settings.mlflow_uri}/#/experiments/{plan['experiment_id']}/runs/{plan['parent_run_id']}"
+    runs = f"{settings.mlflow_uri}/#/experiments/{plan['experiment_id']}/runs"
+    yield f"MLflow experiment  {runs}{_VIEW}"
+    yield f"MLflow run         {runs}/{plan['parent_run_id']}{_VIEW}"
     if report is not None:
         yield f"Report             {report}"
 

@@ -1,15 +1,19 @@
-"""Who is champion: the comparison on equal problems, and the moving of aliases. Only the `promote` stage moves them."""
+"""Who is champion: the evidence for and against a candidate, and the moving of aliases. Only the `promote` stage and its
+way back (`tasks/rollback.py`) move them, through this module.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tasks.benchmarks.statistics import paired_bootstrap
 from tasks.errors import BadInput
 from tasks.reporting.results import Score, read_score
-from tasks.store import fetch_uri
+from tasks.store import Artifact, fetch_uri
 from tasks.tracking.registry import ModelVersion, Registry
 
 LEAST_COMMON = 0.5
@@ -18,27 +22,37 @@ LEAST_COMMON = 0.5
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the candidate becomes champion, why, and its lead in pass@1 (None where nothing was compared)."""
+    """Whether the candidate may become champion, why, and its lead in pass@1 (None where nothing was compared)."""
 
     promoted: bool
     reason: str
     lead: float | None = None
 
 
-def decide(score: Score, candidate: ModelVersion, champion: ModelVersion | None, cache: Path) -> Decision:
-    """Whether `candidate`, evaluated as `score`, takes the place of `champion` (None: there is none)."""
+def decide(
+    score: Score,
+    candidate: str,
+    champion: ModelVersion | None,
+    evaluation: Score | None,
+    cache: Path,
+    least_lead: float = 0.0,
+) -> Decision:
+    """Whether the policy with digest `candidate`, evaluated as `score`, may take the place of `champion` (None: there is
+    none). `evaluation` is the champion's on the candidate's problems; without it the one it was promoted with is read."""
     if champion is None:
         return Decision(True, "there was none before")
-    if champion == candidate:
+    if champion.tags.get("digest") == candidate:
         return Decision(True, "it was already")
+    if evaluation is not None:
+        return compare(score, evaluation, least_lead)
     try:
-        return compare(score, read_score(fetch_uri(champion.tags["evaluation"], cache).path))
+        return compare(score, read_score(fetch_uri(champion.tags["evaluation"], cache).path), least_lead)
     except (BadInput, KeyError) as error:
         return Decision(False, f"the champion's evaluation cannot be read: {error}")
 
 
-def compare(candidate: Score, champion: Score) -> Decision:
-    """Paired by problem: promoted when the 95 % interval of the candidate's lead lies above zero."""
+def compare(candidate: Score, champion: Score, least_lead: float = 0.0) -> Decision:
+    """Paired by problem: promoted when the 95 % interval of the candidate's lead lies above `least_lead`."""
     if candidate.summary["benchmark"] != champion.summary["benchmark"]:
         return Decision(False, f"the champion was judged on {champion.summary['benchmark']}")
     ours, theirs = candidate.per_problem, champion.per_problem
@@ -49,7 +63,54 @@ def compare(candidate: Score, champion: Score) -> Decision:
     low, high = paired_bootstrap(ours_values, theirs_values)
     lead = (sum(ours_values) - sum(theirs_values)) / len(common)
     told = f"lead of {100 * lead:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] on {len(common)} problems"
-    return Decision(low > 0, told, lead)
+    if low > least_lead:
+        return Decision(True, told, lead)
+    return Decision(False, f"{told}, the interval is not above {100 * least_lead:+.1f}", lead)
+
+
+def concerns(score: Score, validations: Sequence[Artifact]) -> Iterator[str]:
+    """What stands against any promotion, whatever the lead: data that was not validated or failed, a benchmark problem
+    among the training problems."""
+    if not validations:
+        yield "the data was not validated"
+    for artifact in validations:
+        if not _validation(artifact)["success"]:
+            yield f"validation failed: {artifact.uri}"
+    if exact := (score.summary.get("contamination") or {}).get("exact", 0):
+        yield f"{exact} benchmark problems stand among the training problems"
+
+
+def evidence_table(
+    score: Score,
+    decision: Decision,
+    against: Sequence[str],
+    champion: ModelVersion | None,
+    arms: Mapping[str, float],
+    validations: Sequence[Artifact],
+    least_lead: float,
+) -> str:
+    """The evidence as a Markdown table: what a person who approves the promotion reads."""
+    summary = score.summary
+    checked = [_validation(artifact)["outcomes"] for artifact in validations]
+    warnings = sum(not outcome["success"] for outcomes in checked for outcome in outcomes)
+    found = summary.get("contamination") or {}
+    rows = [
+        ("candidate", f"{score.arm} seed {score.seed}, pass@1 {100 * summary['pass_at_1']:.1f} %"),
+        ("champion", describe(champion.tags) if champion else "none yet"),
+        ("comparison", f"{decision.reason} (must be above {100 * least_lead:+.1f})"),
+        ("benchmark", f"{summary['benchmark']}, {len(summary['per_problem'])} problems"),
+        ("arms, mean of seeds", ", ".join(f"{arm} {100 * value:.1f} %" for arm, value in arms.items())),
+        (
+            "validation",
+            f"{sum(map(len, checked))} expectations in {len(validations)} suites, {warnings} warnings",
+        ),
+        (
+            "contamination",
+            f"{found['exact']} exact, {found['overlapping']} overlapping" if found else "not measured",
+        ),
+        ("against it", "; ".join(against) or "nothing"),
+    ]
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
 
 
 def settle(registry: Registry, candidate: ModelVersion, promoted: bool) -> None:
@@ -70,6 +131,22 @@ def settle(registry: Registry, candidate: ModelVersion, promoted: bool) -> None:
         registry.delete_alias(candidate.name, "challenger")
 
 
+def restore(registry: Registry, name: str) -> ModelVersion | None:
+    """Make the previous champion of a model champion again, and the present one `previous`, so that doing it once more
+    takes it back. None when there is no previous one."""
+    previous, champion = registry.by_alias(name, "previous"), registry.by_alias(name, "champion")
+    if previous is None:
+        return None
+    registry.set_alias(previous, "champion")
+    if champion is not None and champion != previous:
+        registry.set_alias(champion, "previous")
+    return previous
+
+
 def describe(tags: Mapping[str, str]) -> str:
     """A version in one line."""
     return f"{tags.get('arm', '')} seed {tags.get('seed', '')} at pass@1 {float(tags['pass_at_1']):.3f}"
+
+
+def _validation(artifact: Artifact) -> dict[str, Any]:
+    return json.loads((artifact.path / "validation.json").read_text())

@@ -96,6 +96,9 @@ def _cost(counts: Mapping[str, int]) -> dict[str, float]:
     return {**counts, **per_failing}
 
 
+_SUMMARY = ("responses", "failing", "revised", "completions", "executions_per_failing")
+
+
 def _summary(
     cost: Mapping[str, float],
     report: Mapping[str, Any],
@@ -106,7 +109,7 @@ def _summary(
     """Figures of this try: after a resume, times cover what was left to do."""
     audited = {} if report["error_rate"] is None else {"audit_error_rate": report["error_rate"]}
     return {
-        **{name: cost[name] for name in ("responses", "failing", "revised", "executions_per_failing")},
+        **{name: cost[name] for name in _SUMMARY},
         **audited,
         "audited_lines": report["lines"],
         "responses_per_second": cost["responses"] / seconds,

@@ -1,11 +1,13 @@
 """Register what a run made, and let the best policy become champion if the evidence is clear.
 
-in: scores (of every cell), policies, prm, report      out: promotion.json
+in: scores (of every cell), policies, prm, report, validations, champion (the champion's score on the same problems)
+out: promotion.json
 
 The best arm is the one with the highest mean pass@1 over its seeds; its best seed is the candidate. It becomes
-`champion` when there is none, or when its lead over the champion, paired by problem, is clear of zero; else `challenger`.
-The PRM's aliases move with the policy's. Models stay in the store and are registered by address, tagged with what
-`verify` and a reader need.
+`champion` when there is none, or when its lead over the champion, paired by problem, is clear of the configured bound; else
+`challenger`. It does not when data was not validated, when benchmark problems stand among the training problems, or when
+the person who was asked said no. The PRM's aliases move with the policy's. Models stay in the store and are registered by
+address, tagged with what `verify` and a reader need.
 
 `promotion.json` follows from the inputs alone; what the registry made of it is in the metrics and the run's description.
 Without a tracking server nothing is registered.
@@ -19,13 +21,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.cache import cache_folder
+from tasks.config import PromotionConfig
 from tasks.errors import BadInput, TryAgain
 from tasks.stages.stage import Stage, StageContext
 from tasks.store import Artifact
 
 if TYPE_CHECKING:
     from tasks.reporting.results import Score
+    from tasks.stages.champion import Decision
     from tasks.tracking.registry import ModelVersion, Registry
+
+Inputs = Mapping[str, tuple[Artifact, ...]]
 
 
 @dataclass(frozen=True)
@@ -44,29 +50,30 @@ class Cell:
 def run(context: StageContext) -> Mapping[str, float]:
     from tasks.tracking.server import Refused, ServerDown, configured_server
 
-    cells = _cells(context)
-    best = _best(cells)
-    (context.output / "promotion.json").write_text(_proposal(cells, best, context.optional_input("prm")))
+    cells = _cells(context.inputs)
+    (context.output / "promotion.json").write_text(
+        _proposal(cells, _best(cells), context.optional_input("prm"))
+    )
     server = configured_server()
     if server is None:
         return {"registered": 0, "promoted": 0}
     from tasks.tracking.registry import Registry
 
     try:
-        return _register(context, Registry(server), cells, best)
+        return _register(context, Registry(server))
     except ServerDown as down:
         raise TryAgain(str(down)) from down
     except Refused as refused:
         raise BadInput("model registry", str(refused)) from refused
 
 
-def _cells(context: StageContext) -> list[Cell]:
+def _cells(inputs: Inputs) -> list[Cell]:
     """Every evaluated policy, in the order of the scores; scores of other models (SFT) are left out."""
     from tasks.reporting.results import read_score
 
-    policies = {artifact.uri: artifact for artifact in context.inputs["policies"]}
+    policies = {artifact.uri: artifact for artifact in inputs["policies"]}
     cells = []
-    for evaluation in context.inputs["scores"]:
+    for evaluation in inputs["scores"]:
         (address,) = evaluation.manifest["input_artifacts"]["policy"]
         if address in policies:
             cells.append(Cell(policies[address], evaluation, read_score(evaluation.path)))
@@ -110,26 +117,77 @@ def _told(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _register(
-    context: StageContext, registry: Registry, cells: Sequence[Cell], best: Cell
-) -> Mapping[str, float]:
-    from tasks.stages.champion import decide, describe, settle
+@dataclass(frozen=True)
+class Weighed:
+    """The evidence for the best policy of a run, read from inputs and registry; nothing is changed by it."""
+
+    best: Cell
+    decision: Decision
+    against: tuple[str, ...]
+    table: str
+
+    @property
+    def promotable(self) -> bool:
+        return self.decision.promoted and not self.against
+
+    @property
+    def candidate(self) -> str:
+        score = self.best.score
+        return f"{score.arm} seed {score.seed} at pass@1 {self.best.pass_at_1:.3f}"
+
+
+def weigh(inputs: Inputs, settings: PromotionConfig, registry: Registry | None) -> Weighed:
+    """Raises ServerDown or Refused, and BadInput when the scores are not of the policies."""
+    from tasks.reporting.results import read_score
+    from tasks.stages.champion import concerns, decide, evidence_table
     from tasks.tracking.registry import POLICY_MODEL
 
+    cells = _cells(inputs)
+    best = _best(cells)
+    champion = registry.by_alias(POLICY_MODEL, "champion") if registry else None
+    given = [score for score in inputs.get("champion", ()) if _is_of(score, champion)]
+    evaluation = read_score(given[0].path) if given else None
+    decision = decide(
+        best.score, best.policy.digest, champion, evaluation, cache_folder(), settings.least_lead
+    )
+    validations = inputs.get("validations", ())
+    against = tuple(concerns(best.score, validations))
+    table = evidence_table(
+        best.score, decision, against, champion, _arm_means(cells), validations, settings.least_lead
+    )
+    return Weighed(best, decision, against, table)
+
+
+def _is_of(score: Artifact, champion: ModelVersion | None) -> bool:
+    """A score of this very champion: it may have changed since it was evaluated."""
+    return champion is not None and score.manifest["input_artifacts"]["policy"] == [champion.tags["artifact"]]
+
+
+def _register(context: StageContext, registry: Registry) -> Mapping[str, float]:
+    from tasks.stages.champion import settle
+
+    cells = _cells(context.inputs)
+    weighed = weigh(context.inputs, context.config.promotion, registry)
     versions = {cell.policy.uri: _register_policy(context, registry, cell) for cell in cells}
-    candidate = versions[best.policy.uri]
-    champion = registry.by_alias(POLICY_MODEL, "champion")
-    decision = decide(best.score, candidate, champion, cache_folder())
-    settle(registry, candidate, decision.promoted)
+    promoted = weighed.promotable and context.config.promotion.approved != "no"
+    settle(registry, versions[weighed.best.policy.uri], promoted)
     registered = len(set(versions.values()))
     if prm := context.optional_input("prm"):
-        settle(registry, _register_prm(context, registry, prm), decision.promoted)
+        settle(registry, _register_prm(context, registry, prm), promoted)
         registered += 1
-    became = "champion" if decision.promoted else "challenger"
-    note = f"{describe(candidate.tags)} is {became}: {decision.reason}"
-    context.tracker.tag({"mlflow.note.content": note})
-    lead = {} if decision.lead is None else {"lead": decision.lead}
-    return {"registered": registered, "promoted": int(decision.promoted), **lead}
+    context.tracker.tag({"mlflow.note.content": f"{_verdict(weighed, context)}\n\n{weighed.table}"})
+    lead = {} if weighed.decision.lead is None else {"lead": weighed.decision.lead}
+    return {"registered": registered, "promoted": int(promoted), **lead}
+
+
+def _verdict(weighed: Weighed, context: StageContext) -> str:
+    """What became of the candidate, in one line."""
+    approved = context.config.promotion.approved
+    reasons = [weighed.decision.reason, *weighed.against]
+    if weighed.promotable and approved != "not_asked":
+        reasons.append("a person approved it" if approved == "yes" else "a person refused it")
+    became = "champion" if weighed.promotable and approved != "no" else "challenger"
+    return f"{weighed.candidate} is {became}: {'; '.join(reasons)}"
 
 
 def _register_policy(context: StageContext, registry: Registry, cell: Cell) -> ModelVersion:
@@ -161,6 +219,7 @@ def _register_artifact(
         "seal": artifact.manifest["seal"],
         "dataset": problems,
         "revision": artifact.manifest["revision"],
+        "validation": ", ".join(one.digest[:12] for one in context.inputs["validations"]),
         **({"report": report.uri} if report else {}),
         **evidence,
     }
@@ -171,8 +230,15 @@ def _register_artifact(
 STAGE = Stage(
     name="promote",
     kind="promotion",
-    version=1,
-    sections=(),
-    inputs={"scores*": "scores", "policies*": "policy", "prm?": "prm", "report?": "report"},
+    version=2,
+    sections=("promotion",),
+    inputs={
+        "scores*": "scores",
+        "policies*": "policy",
+        "prm?": "prm",
+        "report?": "report",
+        "validations*?": "validation",
+        "champion?": "scores",
+    },
     run=run,
 )

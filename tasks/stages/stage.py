@@ -13,13 +13,14 @@ quickly. `run(context)` reads `context.inputs`, writes files into `context.outpu
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.cache import cache_folder
-from tasks.config import RunConfig
+from tasks.config import RunConfig, load_config
 from tasks.errors import BadInput, TryAgain
 from tasks.stages.progress import Progress
 from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
@@ -122,6 +123,33 @@ class Job:
     label: str = ""
 
 
+def parse_job(name: str, what: str, argv: Sequence[str]) -> Job:
+    """The command line of a stage. Raises BadInput for a wrong one."""
+    parser = _Parser(prog=f"python -m tasks {name}", description=what)
+    parser.add_argument("--config", required=True, help="profile name, or a YAML/JSON file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. ppo.steps=20"
+    )
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=URI", help="input artifact")
+    parser.add_argument("--store", required=True, help="file:///path or s3://bucket/prefix")
+    parser.add_argument("--label", default="", help="name of this job in MLflow and in the progress lines")
+    arguments = parser.parse_args(argv)
+    inputs: dict[str, tuple[str, ...]] = {}
+    for given in arguments.input:
+        key, separator, uri = given.partition("=")
+        if not separator:
+            raise BadInput(f"--input {given}", "is not NAME=URI")
+        inputs[key] = (*inputs.get(key, ()), uri)
+    return Job(load_config(arguments.config, arguments.set), inputs, arguments.store, arguments.label)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors leave with 64 like every other bad input."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise BadInput(f"{self.prog}", message, self.format_usage().strip())
+
+
 def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     """Run `stage`, or return its finished artifact; the envelope as a dict.
 
@@ -130,15 +158,10 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     store = open_store(job.store)
     cache = cache_folder()
     config = RestrictedConfig(job.config, stage.sections)
-    inputs = _read_inputs(stage, job.inputs, cache)
-    identity = {
-        "stage": stage.name,
-        "version": stage.version,
-        "config": config.read(),
-        "inputs": {name: [a.content for a in artifacts] for name, artifacts in inputs.items()},
-    }
-    if stage.reads is not None:
-        identity["reads"] = dict(stage.reads(config))
+    inputs = read_inputs(stage, job.inputs, cache)
+    identity = identity_of(
+        stage, config, {name: [a.content for a in artifacts] for name, artifacts in inputs.items()}
+    )
     digest = digest_of(identity)
     key = artifact_key(stage.kind, digest)
     if store.exists(f"{key}/_manifest.json"):
@@ -182,6 +205,21 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     return _envelope(stage, f"{store.uri}/{key}", manifest, cached=False)
 
 
+def identity_of(
+    stage: Stage, config: RestrictedConfig, contents: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """All that a stage's output depends on; its hash is the artifact's digest. `contents`: content hashes of the inputs."""
+    identity = {
+        "stage": stage.name,
+        "version": stage.version,
+        "config": config.read(),
+        "inputs": {name.rstrip("?*"): list(contents.get(name.rstrip("?*"), ())) for name in stage.inputs},
+    }
+    if stage.reads is not None:
+        identity["reads"] = dict(stage.reads(config))
+    return identity
+
+
 def _note_cached(tracker: Tracker, stage: Stage, uri: str, manifest: Mapping[str, Any]) -> None:
     """A pipeline run that finds an artifact still shows it as a child; `made_by` is the run that has the curves."""
     if tracker.run_id != manifest["mlflow_run_id"]:
@@ -189,7 +227,7 @@ def _note_cached(tracker: Tracker, stage: Stage, uri: str, manifest: Mapping[str
         tracker.tag({"artifact": uri, "cached": "true", "made_by": str(manifest["mlflow_run_id"])})
 
 
-def _read_inputs(
+def read_inputs(
     stage: Stage, given: Mapping[str, tuple[str, ...]], cache: Path
 ) -> dict[str, tuple[Artifact, ...]]:
     unknown = sorted(set(given) - {name.rstrip("?*") for name in stage.inputs})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from tasks.tracking.mlflow_runs import EXPERIMENT, EXPERIMENT_VARIABLE
 from tasks.tracking.server import configured_server, key_values
 
 KEY_TAG = "psgpo.run"
+NOTE_TAG, OPENING_TAG = "mlflow.note.content", "psgpo.note"
+"""The description people see, and the one the run was opened with."""
 
 
 def open_parent_run(
@@ -40,7 +42,7 @@ def open_parent_run(
             "experiment_id": experiment,
             "start_time": int(time.time() * 1000),
             "run_name": name,
-            "tags": key_values({**tags, KEY_TAG: hashed, "mlflow.note.content": note}),
+            "tags": key_values({**tags, KEY_TAG: hashed, NOTE_TAG: note, OPENING_TAG: note}),
         },
     )
     run_id = str(created["run"]["info"]["run_id"])
@@ -51,9 +53,16 @@ def open_parent_run(
 
 
 def close_parent_run(
-    run_id: str, status: str, metrics: Mapping[str, float], files: tuple[Path, ...] = ()
+    run_id: str,
+    status: str,
+    metrics: Mapping[str, float],
+    files: tuple[Path, ...] = (),
+    lines: Sequence[str] = (),
 ) -> None:
-    """End the parent run FINISHED or FAILED with summary metrics and files. Raises ServerDown or Refused."""
+    """End the parent run FINISHED or FAILED with summary metrics and files; `lines` of Markdown go before its description.
+
+    Done again, it leaves the same run. Raises ServerDown or Refused.
+    """
     server = configured_server()
     if server is None or not run_id:
         return
@@ -63,4 +72,12 @@ def close_parent_run(
     run = server.get("runs/get", run_id=run_id)["run"]
     for path in files:
         server.upload(run, path, "report")
+    if lines:
+        note = {"key": NOTE_TAG, "value": "\n\n".join([*lines, _opening_note(run)])}
+        server.post("runs/set-tag", {"run_id": run_id, **note})
     server.post("runs/update", {"run_id": run_id, "status": status, "end_time": now})
+
+
+def _opening_note(run: Mapping[str, Any]) -> str:
+    tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
+    return tags.get(OPENING_TAG, "")

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.__main__ import STAGES
 from tasks.form import form_fields
+from tasks.pipeline import training_jobs
 
 CHAIN = [
     "plan",
@@ -25,6 +26,8 @@ CHAIN = [
     "prm_arms.train_policy",
     "prm_arms.evaluate",
     "report",
+    "weigh",
+    "approve",
     "promote",
     "conclude",
 ]
@@ -54,7 +57,7 @@ def test_every_job_is_a_stage(train: Any) -> None:
         for task in train.tasks
         if task.pool == "jobs"
     }
-    assert stages <= {*STAGES, "plan", "conclude"}
+    assert stages <= {*STAGES, "plan", "weigh", "conclude"}
     assert {
         "sft",
         "train_policy",
@@ -70,12 +73,37 @@ def test_every_job_is_a_stage(train: Any) -> None:
 
 def test_inputs_are_the_stages_inputs(train: Any) -> None:
     for task in train.tasks:
-        if task.pool == "jobs" and task.task_id not in ("plan", "conclude"):
+        if task.pool == "jobs" and task.task_id not in ("plan", "weigh", "conclude"):
             given = task.partial_kwargs.get("inputs", {}) if task.is_mapped else task.inputs
             stage = task.partial_kwargs["stage"] if task.is_mapped else task.stage
             declared = importlib.import_module(f"tasks.stages.{stage}").STAGE.inputs
             assert set(given) <= {name.rstrip("?*") for name in declared}, task.task_id
-            assert {name for name in declared if name.isidentifier()} <= set(given), task.task_id
+            by_cell = {"policy"} if task.task_id == "champion.evaluate" else set()
+            assert {name for name in declared if name.isidentifier()} <= set(given) | by_cell, task.task_id
+
+
+def test_the_plan_knows_every_job_and_what_it_waits_for(train: Any) -> None:
+    """`tasks/pipeline.py` lists the jobs that the DAG wires, with the same inputs from the same tasks."""
+    cells = [
+        {"arm": "rl", "seed": 0, "label": "rl/seed0", "needs_prm": False},
+        {"arm": "psgpo", "seed": 0, "label": "psgpo/seed0", "needs_prm": True},
+    ]
+    jobs = training_jobs(cells, [{"label": "checkpoint 1/1"}], has_champion=True)
+    task_of = {job.name: task_id(job.name) for job in jobs}
+    wired = {task.task_id for task in train.tasks if task.pool == "jobs"}
+    assert set(task_of.values()) == wired - {"plan", "weigh", "conclude"}
+    for job in jobs:
+        task = train.get_task(task_of[job.name])
+        assert (task.partial_kwargs["stage"] if task.is_mapped else task.stage) == job.stage
+        above = {one.task_id for one in task.get_flat_relatives(upstream=True)}
+        assert {task_of[name] for names in job.inputs.values() for name in names} <= above, job.name
+
+
+def task_id(job: str) -> str:
+    """`train_policy psgpo/seed0` is an instance of `prm_arms.train_policy`."""
+    name, _, cell = job.partition(" ")
+    groups = {"checkpoint": "supervision.", "rl/seed0": "arms.", "psgpo/seed0": "prm_arms.", "champion": "champion."}
+    return groups.get(cell.split(" ")[0], "") + name
 
 
 def test_the_form_is_the_forms_fields_and_its_defaults_are_valid(train: Any) -> None:

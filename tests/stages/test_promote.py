@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.__main__ import main
 from tasks.config import load_config
 from tasks.errors import BadInput
 from tasks.stages import promote
@@ -48,12 +49,36 @@ class Workbench:
     def prm(self, name: str) -> str:
         return self.publish("prm", name, {"config.json": name}, problems="file:///problems")
 
+    def validation(self) -> str:
+        name = "clean"
+        if not (self.folder / "made" / f"validation-{name}").exists():
+            report = {"success": True, "outcomes": [{"success": True}, {"success": False}]}
+            self._validation = self.publish("validation", name, {"validation.json": json.dumps(report)})
+        return self._validation
+
+    def again(self, policy: str, passed: int, benchmark: str = "stepcode") -> str:
+        """Another evaluation of a policy."""
+        return self._evaluation(f"again-{passed}-{benchmark}", policy, "champion", 0, passed, benchmark, 0)
+
     def cell(
-        self, arm: str, seed: int, passed: int, benchmark: str = "stepcode", first: int = 0
+        self, arm: str, seed: int, passed: int, benchmark: str = "stepcode", first: int = 0, exact: int = 0
     ) -> tuple[str, str]:
         """A policy that solves `passed` of the problems, always; its address and its evaluation's."""
         name = f"{arm}{seed}-{passed}-{benchmark}-{first}"
         policy = self.publish("policy", name, {"weights": name}, problems="file:///problems")
+        return policy, self._evaluation(name, policy, arm, seed, passed, benchmark, first, exact)
+
+    def _evaluation(
+        self,
+        name: str,
+        policy: str,
+        arm: str,
+        seed: int,
+        passed: int,
+        benchmark: str,
+        first: int,
+        exact: int = 0,
+    ) -> str:
         rows = [
             {"problem_id": f"p{first + number}", "n": 10, "c": 10 * (number < passed)}
             for number in range(PROBLEMS)
@@ -64,19 +89,29 @@ class Workbench:
             "benchmark": benchmark,
             "pass_at_1": passed / PROBLEMS,
             "per_problem": rows,
+            "contamination": {"exact": exact, "overlapping": exact},
         }
-        return policy, self.publish("scores", name, {"summary.json": json.dumps(summary)}, policy=policy)
+        return self.publish("scores", name, {"summary.json": json.dumps(summary)}, policy=policy)
 
     def promote(
-        self, cells: Sequence[tuple[str, str]], prm: str | None = None, again: str = ""
+        self,
+        cells: Sequence[tuple[str, str]],
+        prm: str | None = None,
+        again: str = "",
+        *settings: str,
+        validated: bool = True,
+        champion: str = "",
     ) -> dict[str, Any]:
-        """`again` names a second store, so that the stage is not cached."""
+        """`again` names a second store, so that the stage is not cached; `champion` is the champion's new evaluation."""
         inputs = {
             "policies": tuple(policy for policy, _ in cells),
             "scores": tuple(evaluation for _, evaluation in cells),
             **({"prm": (prm,)} if prm else {}),
+            "validations": (self.validation(),) if validated else (),
+            "champion": (champion,) if champion else (),
         }
-        return run_stage(promote.STAGE, Job(load_config("demo"), inputs, self.store + again))
+        job = Job(load_config("demo", settings), inputs, self.store + again)
+        return run_stage(promote.STAGE, job)
 
 
 @pytest.fixture
@@ -217,3 +252,98 @@ def test_scores_of_other_models_are_left_out(bench: Workbench) -> None:
             promote.STAGE,
             Job(load_config("demo"), {"policies": (policy,), "scores": (stranger,)}, bench.store),
         )
+
+
+def note(registry: Registry, envelope: Mapping[str, Any]) -> str:
+    run = registry.server.get("runs/get", run_id=envelope["mlflow_run_id"])["run"]
+    return {tag["key"]: tag["value"] for tag in run["data"]["tags"]}["mlflow.note.content"]
+
+
+def test_data_that_nobody_validated_promotes_nothing(bench: Workbench, registry: Registry) -> None:
+    envelope = bench.promote([bench.cell("psgpo", 0, 60)], validated=False)
+    assert envelope["metrics"]["promoted"] == 0
+    assert "the data was not validated" in note(registry, envelope)
+
+
+def test_benchmark_problems_in_the_training_data_promote_nothing(
+    bench: Workbench, registry: Registry
+) -> None:
+    envelope = bench.promote([bench.cell("psgpo", 0, 60, exact=2)])
+    assert envelope["metrics"]["promoted"] == 0
+    assert "2 benchmark problems stand among the training problems" in note(registry, envelope)
+
+
+@pytest.mark.parametrize(("answer", "promoted"), [("no", 0), ("yes", 1), ("not_asked", 1)])
+def test_a_person_can_refuse(bench: Workbench, registry: Registry, answer: str, promoted: int) -> None:
+    envelope = bench.promote([bench.cell("psgpo", 0, 60)], None, "", f"promotion.approved={answer!r}")
+    assert envelope["metrics"]["promoted"] == promoted
+    assert bool(holder(registry, "champion")) == bool(promoted)
+    assert ("refused" in note(registry, envelope)) == (answer == "no")
+
+
+def test_a_person_cannot_promote_against_the_evidence(bench: Workbench, registry: Registry) -> None:
+    bench.promote([bench.cell("psgpo", 0, 60)])
+    worse = bench.cell("rl", 0, 10)
+    assert bench.promote([worse], None, "", "promotion.approved='yes'")["metrics"]["promoted"] == 0
+
+
+@pytest.mark.parametrize(("bound", "promoted"), [(0.0, 1), (0.9, 0)])
+def test_the_lead_must_clear_the_bound(
+    bench: Workbench, registry: Registry, bound: float, promoted: int
+) -> None:
+    bench.promote([bench.cell("rl", 0, 10)])
+    envelope = bench.promote([bench.cell("psgpo", 0, 50)], None, "", f"promotion.least_lead={bound}")
+    assert envelope["metrics"]["promoted"] == promoted
+
+
+def test_the_champion_is_judged_on_this_runs_problems(bench: Workbench, registry: Registry) -> None:
+    """Its evaluation when it was promoted was on other problems; only one of this very champion counts."""
+    old, stranger = bench.cell("rl", 0, 5, benchmark="mbpp"), bench.cell("rl", 9, 59)
+    bench.promote([old])
+    new = bench.cell("psgpo", 0, 50)
+    assert (
+        bench.promote([new], champion=stranger[1])["metrics"]["promoted"] == 0
+    )  # of another model: not read
+    envelope = bench.promote([new], champion=bench.again(old[0], 10))
+    assert envelope["metrics"]["promoted"] == 1
+    assert envelope["metrics"]["lead"] == pytest.approx(40 / PROBLEMS)
+
+
+def test_weighing_changes_nothing_and_asks_only_where_there_is_something_to_approve(
+    bench: Workbench, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    champion, worse, better = bench.cell("rl", 0, 30), bench.cell("dense", 0, 10), bench.cell("psgpo", 0, 55)
+    bench.promote([champion])
+    for cell, promotable in ((worse, False), (better, True)):
+        argv = ["weigh", "--config", "demo", "--store", bench.store, "--set", "promotion.approval=true"]
+        for name, uri in (
+            ("policies", cell[0]),
+            ("scores", cell[1]),
+            ("validations", bench.validation()),
+        ):
+            argv += ["--input", f"{name}={uri}"]
+        assert main(argv) == 0
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (told["promotable"], told["ask"]) == (promotable, promotable)
+        assert "| champion | rl seed 0 at pass@1 0.500 |" in told["evidence"]
+        assert "2 expectations in 1 suites, 1 warnings" in told["evidence"]
+    assert holder(registry, "champion") == champion[0]
+    assert holder(registry, "challenger") == ""
+
+
+def test_the_way_back_and_back_again(
+    bench: Workbench, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rollback"]) == 64
+    assert "there is nothing to go back to" in capsys.readouterr().err
+    first, second = bench.cell("rl", 0, 20), bench.cell("psgpo", 0, 50)
+    prms = bench.prm("first"), bench.prm("second")
+    bench.promote([first], prms[0])
+    bench.promote([second], prms[1])
+    for champion, previous, prm in (
+        (first, second, prms[0]),
+        (second, first, prms[1]),
+    ):
+        assert main(["rollback"]) == 0
+        assert (holder(registry, "champion"), holder(registry, "previous")) == (champion[0], previous[0])
+        assert holder(registry, "champion", "PRM_MODEL") == prm
