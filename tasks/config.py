@@ -96,7 +96,24 @@ class SFTConfig(Section):
     weight_decay: NonNegative = 0.01
     seed: int = Field(0, ge=0)
     checkpoint_every: Positive = Field(100, description="optimiser steps between checkpoints")
-    threads: Positive = Field(2, description="CPU threads: the whole run waits for this stage, no other job needs them")
+    threads: Positive = Field(
+        2, description="CPU threads: the whole run waits for this stage, no other job needs them"
+    )
+
+
+class MonitorConfig(Section):
+    """What is done when a run goes wrong; `docs/training.md` tells the rules. A loss that is not finite always stops."""
+
+    on_hack: Literal["off", "warn", "lower", "stop"] = Field(
+        "warn", description="the PRM return rises while the pass rate falls; `lower` halves both lambdas"
+    )
+    on_kl: Literal["off", "warn", "stop"] = Field("stop", description="the KL exceeds kl_limit")
+    on_constant: Literal["off", "warn", "stop"] = Field(
+        "warn", description="the mean reward has not changed for constant_steps"
+    )
+    window: int = Field(8, ge=3, description="steps whose means the hack rule compares")
+    kl_limit: Rate = Field(100.0, description="nats per response")
+    constant_steps: int = Field(20, ge=2)
 
 
 class PPOConfig(Section):
@@ -133,6 +150,7 @@ class PPOConfig(Section):
     difficulty_max: int = Field(6, ge=0, description="hardest training problems of the arms")
     checkpoint_every: Positive = Field(10, description="steps between resumable checkpoints")
     max_no_verdict: Share = Field(0.1, description="share of responses without verdict that stops the run")
+    monitors: MonitorConfig = MonitorConfig()
 
 
 class BaselineConfig(Section):
@@ -196,7 +214,9 @@ class PRMConfig(Section):
     seed: int = Field(0, ge=0)
 
 
-ArmName = Literal["rl", "rl_long", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"]
+ArmName = Literal[
+    "rl", "rl_long", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm", "prime"
+]
 
 
 class ArmsConfig(Section):

@@ -7,6 +7,7 @@ psgpo              both
 fraction_of_tests  control: partial credit, the share of tests passed
 rltf               control: RLTF's error levels and its penalty on the line that raised (2307.04349)
 random_prm         control: `dense` with random numbers for scores
+prime              control: token rewards of an implicit reward model that learns from outcomes alone (2502.01456)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["all_tests", "fraction", "rltf"]
-Dense = Literal["none", "prm", "random", "offending_line"]
+Dense = Literal["none", "prm", "random", "offending_line", "implicit"]
 
 
 @dataclass(frozen=True)
@@ -39,4 +40,5 @@ ARMS: dict[str, Arm] = {
     "fraction_of_tests": Arm(outcome="fraction"),
     "rltf": Arm(outcome="rltf", dense="offending_line"),
     "random_prm": Arm(dense="random"),
+    "prime": Arm(dense="implicit"),
 }

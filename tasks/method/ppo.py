@@ -29,6 +29,7 @@ from tasks.method.engine import Engine
 from tasks.method.gae import explained_variance, gae, masked_mean, whiten
 from tasks.method.lines import line_end_tokens, neutral_lines
 from tasks.method.logprobs import ResponseLogProbs, micro_batches
+from tasks.method.prime import outcome_loss, token_rewards
 from tasks.method.ranks import largest, mean_over_ranks, total
 from tasks.method.rewards import (
     RLTF_LINE,
@@ -58,11 +59,13 @@ class Earned:
 
 @dataclass
 class Batch:
-    """Everything of one step that the update needs; [B, R] each, zero outside `mask`."""
+    """Everything of one step that the update needs; [B, R] each, zero outside `mask`; `passed` [B] of 0 and 1."""
 
     pairs: list[Pair]
     mask: Tensor
     log_probs: Tensor
+    reference: Tensor
+    passed: Tensor
     values: Tensor
     advantages: Tensor
     returns: Tensor
@@ -101,7 +104,11 @@ class Update:
 
 @dataclass
 class PPO:
-    """Policy and critic being trained, and what they are trained with. `kl_coefficient` moves if a target is set."""
+    """Policy and critic being trained, and what they are trained with.
+
+    `implicit` is the reward model of the arm prime, which learns along. `kl_coefficient` moves if a target is set;
+    `lambda_scale` multiplies both lambdas.
+    """
 
     policy: Engine
     critic: Engine
@@ -112,10 +119,18 @@ class PPO:
     reward: RewardConfig
     device: torch.device
     seed: int
+    implicit: Engine | None = None
     kl_coefficient: float = field(init=False)
+    lambda_scale: float = field(init=False, default=1.0)
 
     def __post_init__(self) -> None:
         self.kl_coefficient = self.settings.kl_coefficient
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """Everything that learns, by name: what a checkpoint must hold."""
+        learning = {"policy": self.policy, "critic": self.critic}
+        return {**learning, "implicit": self.implicit} if self.implicit else learning
 
     def step(self, responses: Sequence[Response], number: int) -> tuple[dict[str, float], dict[str, float]]:
         """One policy update; metrics that a rerun repeats exactly, and seconds per phase.
@@ -149,20 +164,35 @@ class PPO:
             self._evaluate(function, pairs, mask) for function in (self.policy, self.reference, self._values)
         )
         earned = [
-            earn(response, scores, self.arm, self.reward)
+            earn(response, scores, self.arm, self._reward_now())
             for response, scores in zip(responses, self._scores(responses), strict=True)
         ]
+        environment, paid = _environment_rewards(earned, mask), _response_metrics(responses, earned)
+        if self.implicit:
+            (phi, _) = self._evaluate(self.implicit, pairs, mask)
+            implicit = token_rewards(phi, reference) * mask
+            environment += implicit
+            paid["train/prm_return"] = float(implicit.sum(-1).mean())
+            paid["train/reward"] += paid["train/prm_return"]
         log_ratio = (log_probs - reference) * mask
-        rewards = _environment_rewards(earned, mask) - self.kl_coefficient * log_ratio
+        rewards = environment - self.kl_coefficient * log_ratio
         advantages, returns = gae(rewards, values, mask, self.settings.gamma, self.settings.gae_lambda)
         metrics = {
-            **_response_metrics(responses, earned),
+            **paid,
+            "train/lambda_scale": self.lambda_scale,
             "train/kl": float(log_ratio.sum(-1).mean()),
             "train/kl_coefficient": self.kl_coefficient,
             "train/entropy": float(masked_mean(entropy, mask, total)),
             "train/explained_variance": explained_variance(values, returns, mask, total),
         }
-        return Batch(pairs, mask, log_probs, values, whiten(advantages, mask, total), returns), metrics
+        passed = torch.tensor([float(r.verdict.passed) for r in responses], device=self.device)
+        advantages = whiten(advantages, mask, total)
+        return Batch(pairs, mask, log_probs, reference, passed, values, advantages, returns), metrics
+
+    def _reward_now(self) -> RewardConfig:
+        fail, passed = self.reward.lambda_fail, self.reward.lambda_pass
+        scaled = {"lambda_fail": fail * self.lambda_scale, "lambda_pass": passed * self.lambda_scale}
+        return self.reward.model_copy(update=scaled)
 
     def _scores(self, responses: Sequence[Response]) -> list[list[float]]:
         return self.score_lines(responses) if self.score_lines else [[] for _ in responses]
@@ -198,7 +228,8 @@ class PPO:
             for part in range(self.settings.minibatches):
                 place = f"step {number}, epoch {epoch}, batch {part}"
                 self._minibatch(batch, order[part :: self.settings.minibatches], sums, place)
-        return sums.means()
+        taught = self._teach(batch, f"step {number}") if self.implicit else {}
+        return sums.means() | taught
 
     def _minibatch(self, batch: Batch, rows: list[int], sums: Update, place: str) -> None:
         """One optimiser step of policy and critic on some rows; gradients are means over the tokens of all ranks.
@@ -238,6 +269,24 @@ class PPO:
         ):
             if not math.isfinite(engine.step(rate)):
                 raise ArithmeticError(f"{place}, phase {name} gradient: not finite")
+
+    def _teach(self, batch: Batch, place: str) -> dict[str, float]:
+        """One optimiser step of the implicit reward model on the outcomes; means over the responses of all ranks."""
+        assert self.implicit is not None
+        responses = int(total(torch.tensor(len(batch.pairs))))
+        groups = micro_batches([len(pair) for pair in batch.pairs], self.settings.tokens_per_micro_batch)
+        summed = 0.0
+        for turn in range(int(largest(len(groups)))):
+            part, weight = (groups[turn], 1 / responses) if turn < len(groups) else ([0], 0.0)
+            chosen = batch.mask[part] > 0
+            log_probs, _ = self.implicit(*collate([batch.pairs[row] for row in part], self.device))
+            rewards = token_rewards(log_probs, batch.reference[part][chosen])
+            loss = outcome_loss(rewards, chosen.nonzero()[:, 0], batch.passed[part])
+            self.implicit.backward(_finite(loss, place, "implicit reward loss") * weight)
+            summed += weight * float(loss.detach())
+        if not math.isfinite(self.implicit.step(self.settings.learning_rate)):
+            raise ArithmeticError(f"{place}, phase implicit reward gradient: not finite")
+        return {"train/implicit_loss": float(total(torch.tensor(summed, dtype=torch.float64)))}
 
     def _move_kl_coefficient(self, kl: float) -> None:
         """Steer the KL towards its target; 0 leaves the coefficient as it is."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from tasks.problems import read_problems
 from tasks.stages.stage import Stage, StageContext
 
 if TYPE_CHECKING:
+    from tasks.method.monitors import Alarm
     from tasks.method.ppo import PPO
     from tasks.stages.training import Work
 
@@ -101,7 +103,19 @@ class Run:
             note = f"reward {metrics['train/reward']:.3f} pass {metrics['train/pass_rate']:.3f}"
             self.context.progress(self.step, self.plan.steps, note)
 
+    def _act_on(self, alarms: Sequence[Alarm]) -> None:
+        """Warn, lower lambda, or stop: BadInput, because another try would end at the same step in the same way."""
+        where = f"train_policy {self.plan.arm}/seed{self.plan.seed} step {self.step}"
+        for alarm in alarms:
+            self.context.tracker.tag({f"alarm.{alarm.rule}": f"step {self.step}: {alarm.text}"})
+            if alarm.action == "stop":
+                raise BadInput(where, alarm.text, f"to go on, ppo.monitors.on_{alarm.rule}=warn")
+            print(f"warning: {where}: {alarm.text}", file=sys.stderr, flush=True)
+            if alarm.action == "lower":
+                self.trainer.lambda_scale /= 2
+
     def _one_step(self) -> dict[str, float]:
+        from tasks.method.monitors import alarms
         from tasks.stages.training import collect_step
 
         settings: PPOConfig = self.context.config.ppo
@@ -110,8 +124,17 @@ class Run:
         blind = sum(not response.judged for response in responses) / len(responses)
         if blind > settings.max_no_verdict:
             raise TryAgain(f"step {self.step}: the sandbox gave no verdict for {blind:.0%} of the responses")
-        metrics, seconds = self.trainer.step(responses, self.step)
+        try:
+            metrics, seconds = self.trainer.step(responses, self.step)
+        except (
+            ArithmeticError
+        ) as error:  # nothing is saved: the last checkpoint is whole, and another try ends here
+            raise BadInput(
+                f"train_policy {self.plan.arm}", str(error), "a lower ppo.learning_rate"
+            ) from error
         self.step += 1
+        found = alarms([*self.curves, metrics], settings.monitors)
+        metrics["train/hack_alarm"] = float(any(alarm.rule == "hack" for alarm in found))
         self.curves.append({"step": self.step, **metrics})
         if self.step in self.plan.keep:
             number = self.plan.keep.index(self.step) + 1
@@ -121,6 +144,7 @@ class Run:
         seconds |= {"time/generate": timing.generate, "time/sandbox_wait": timing.wait, "time/step": taken}
         seconds["time/tokens_per_second"] = tokens / taken
         self.context.tracker.log(metrics | seconds, self.step)
+        self._act_on(found)
         return metrics
 
     def save_policy(self, folder: Path) -> None:
@@ -131,11 +155,16 @@ class Run:
 
     def save(self) -> None:
         """Publish a resumable checkpoint: both engines, the curves, the policies kept so far."""
-        state = {"curves": self.curves, "kl_coefficient": self.trainer.kl_coefficient}
+        trainer = self.trainer
+        state = {
+            "curves": self.curves,
+            "kl_coefficient": trainer.kl_coefficient,
+            "lambda_scale": trainer.lambda_scale,
+        }
 
         def write(folder: Path) -> None:
-            self.trainer.policy.save(folder / "policy")
-            self.trainer.critic.save(folder / "critic")
+            for name, engine in trainer.engines.items():
+                engine.save(folder / name)
             (folder / "state.json").write_text(json.dumps(state))
             _copy(self.context.output / "checkpoints", folder / "kept")
 
@@ -147,10 +176,14 @@ class Run:
         if latest is None:
             return
         self.step, folder = latest
-        self.trainer.policy.load(folder / "policy")
-        self.trainer.critic.load(folder / "critic")
+        for name, engine in self.trainer.engines.items():
+            engine.load(folder / name)
         state = json.loads((folder / "state.json").read_text())
-        self.curves, self.trainer.kl_coefficient = state["curves"], state["kl_coefficient"]
+        self.curves = state["curves"]
+        self.trainer.kl_coefficient, self.trainer.lambda_scale = (
+            state["kl_coefficient"],
+            state["lambda_scale"],
+        )
         _copy(folder / "kept", self.context.output / "checkpoints")
 
 
@@ -169,7 +202,7 @@ def _summary(curves: list[dict[str, Any]]) -> dict[str, float]:
 STAGE = Stage(
     name="train_policy",
     kind="policy",
-    version=1,
+    version=2,
     sections=("ppo", "baseline", "reward", "value_init", "sandbox", "cell"),
     inputs={"problems": "problems", "sft": "model", "prm?": "prm"},
     run=run,

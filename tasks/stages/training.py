@@ -71,9 +71,14 @@ def make_trainer(work: Work, model: Any) -> PPO:
         else ValueModel.from_language_model(model)
     )
     optimiser = OptimiserSettings(max_gradient_norm=settings.max_gradient_norm)
+
+    def learning(language_model: Any) -> PlainEngine:
+        return PlainEngine(ResponseLogProbs(language_model, settings.temperature), optimiser)
+
     return PPO(
-        policy=PlainEngine(ResponseLogProbs(model, settings.temperature), optimiser),
+        policy=learning(model),
         critic=PlainEngine(critic, optimiser),
+        implicit=learning(copy.deepcopy(model)) if arm.dense == "implicit" else None,
         reference=ResponseLogProbs(copy.deepcopy(model).requires_grad_(False), settings.temperature),
         score_lines=score,
         arm=arm,

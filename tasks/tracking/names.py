@@ -15,7 +15,12 @@ METRICS: dict[str, str] = {
     "train/response_tokens": "mean tokens of a response, end of text included",
     "train/lines": "mean lines of a response; rises when extra lines are rewarded (a hack)",
     "train/comment_share": "share of neutral lines (comment, blank, docstring); rises when comments are rewarded (a hack)",
-    "train/prm_return": "mean sum of dense rewards of a response; rising without train/pass_rate is a hack",
+    "train/prm_return": "mean over responses of the process reward's sum over lines before lambda: scores clamped to "
+    "[-1, 1], divided by T and without neutral lines where `reward` says so (arm prime: sum of token rewards); 0 for arms "
+    "without process reward; rising while train/pass_rate falls is a hack",
+    "train/lambda_scale": "what the monitors have left of both lambdas, 1 at the start",
+    "train/hack_alarm": "1 where the PRM return has risen while the pass rate has fallen, else 0",
+    "train/implicit_loss": "arm prime: cross entropy of the outcome under the implicit reward model, nats",
     "train/kl": "mean KL estimate of a response to the SFT policy, nats",
     "train/kl_coefficient": "beta, weight of the KL penalty",
     "train/entropy": "mean entropy of the policy per response token, nats",

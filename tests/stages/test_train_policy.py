@@ -66,7 +66,7 @@ def test_the_baseline_keeps_evenly_spaced_checkpoints_and_the_last_is_the_policy
 def test_arms_of_one_seed_draw_the_same_first_batch(micro, files, inputs, prm):
     sampled = ("train/pass_rate", "train/response_tokens", "train/lines", "train/kl")
     first = {}
-    for arm in ("rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm"):
+    for arm in ("rl", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm", "prime"):
         given = inputs | ({"prm": prm} if arm in ("dense", "value_init", "psgpo") else {})
         rows = curves(files(micro.stage("train_policy", f"cell.arm={arm}", **given)["artifact"]))
         assert len(rows) == 2
@@ -76,9 +76,34 @@ def test_arms_of_one_seed_draw_the_same_first_batch(micro, files, inputs, prm):
         first[arm] = [rows[0][name] for name in sampled]
         dense = rows[0]["train/prm_return"] != 0
         assert dense == (arm in ("dense", "psgpo", "random_prm"))
+        assert ("train/implicit_loss" in rows[0]) == (arm == "prime")
     assert all(values == first["rl"] for values in first.values())
     other = micro.stage("train_policy", "cell.arm=rl", "cell.seed=1", **inputs)
     assert [curves(files(other["artifact"]))[0][name] for name in sampled] != first["rl"]
+
+
+def test_an_alarm_stops_the_run_with_its_last_checkpoint_kept_or_only_warns(micro, files, inputs, capsys):
+    settings = ("cell.arm=rl", "cell.seed=2", "ppo.steps=4", "ppo.checkpoint_every=1")
+    watched = (*settings, "ppo.monitors.kl_limit=1e-6")
+    before = set(files(micro.store).glob("_checkpoints/*/*"))
+    with pytest.raises(BadInput, match=r"rl/seed2 step 3: KL .* limit 1e-06; allowed: .*on_kl=warn"):
+        micro.stage("train_policy", *watched, **inputs)
+    kept = set(files(micro.store).glob("_checkpoints/*/*")) - before
+    assert {folder.name for folder in kept if (folder / "_manifest.json").exists()} == {
+        "00000001",
+        "00000002",
+    }
+    capsys.readouterr()
+    warned = micro.stage("train_policy", *watched, "ppo.monitors.on_kl=warn", **inputs)
+    assert "warning: train_policy rl/seed2 step 3: KL" in capsys.readouterr().err
+    quiet = micro.stage("train_policy", *settings, **inputs)
+    assert "warning" not in capsys.readouterr().err
+    assert curves(files(warned["artifact"])) == curves(files(quiet["artifact"]))
+
+
+def test_an_infinite_learning_rate_stops_the_run_and_names_the_place(micro, inputs):
+    with pytest.raises(BadInput, match=r"step \d, .*phase .*allowed: a lower ppo.learning_rate"):
+        micro.stage("train_policy", "cell.arm=rl", "ppo.learning_rate=1e30", "ppo.steps=3", **inputs)
 
 
 @pytest.mark.parametrize("method", ["copy", "affine", "refit"])
