@@ -27,6 +27,7 @@ evaluated before with the same settings is not evaluated again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -106,10 +107,15 @@ def all_benchmarks(wanted: dict[str, Any]) -> list[dict[str, Any]]:
     return wanted["benchmarks"]
 
 
+def listed(mapped: Any) -> list[Any]:
+    """Results of mapped tasks: nothing when all were skipped, a bare result when there was one task."""
+    return [mapped] if isinstance(mapped, Mapping) else list(mapped or [])
+
+
 @task(trigger_rule=TriggerRule.NONE_FAILED)
 def pairs(wanted: dict[str, Any], brought: Any, prepared: Any) -> list[dict[str, Any]]:
-    """Every model with every benchmark, as cells that bring their own inputs. `brought` is None when nothing had to be."""
-    new = iter(list(brought or []))
+    """Every model with every benchmark, as cells that bring their own inputs."""
+    new = iter(listed(brought))
     cells = []
     for model in wanted["models"]:
         policy = model if "artifact" in model else next(new)
@@ -120,7 +126,7 @@ def pairs(wanted: dict[str, Any], brought: Any, prepared: Any) -> list[dict[str,
                 "settings": {"cell.model": model["label"]},
                 "inputs": {"problems": problems, "policy": {"artifact": policy["artifact"]}, **training},
             }
-            for benchmark, problems in zip(wanted["benchmarks"], prepared, strict=True)
+            for benchmark, problems in zip(wanted["benchmarks"], listed(prepared), strict=True)
         ]
     return cells
 

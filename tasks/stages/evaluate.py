@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.sandbox import Sandbox
     from tasks.stages.generation import Answer, Ask, Draw, Manner
 
-KS = (1, 5, 10, 100)
+KS = {"pass_at_1": 1, "pass_at_5": 5, "pass_at_10": 10, "pass_at_100": 100}
 """pass@k is told for each of these that the samples allow."""
 
 
@@ -58,7 +58,7 @@ def run(context: StageContext) -> Mapping[str, float]:
     summary = summarise(
         problems,
         rows,
-        [k for k in KS if k <= settings.samples],
+        [k for k in KS.values() if k <= settings.samples],
         {p.problem_id: len(sampler.encode(p.reference)) if p.reference else 0 for p in problems},
     )
     told = {
@@ -72,7 +72,7 @@ def run(context: StageContext) -> Mapping[str, float]:
         "self_proof": dict(proof),
     }
     (context.output / "summary.json").write_text(json.dumps(told, indent=1, sort_keys=True))
-    scores = {name: told[name] for name in (f"pass_at_{k}" for k in KS) if name in told}
+    scores = {name: told[name] for name in KS if name in told}
     context.tracker.log({f"eval/{name}": value for name, value in scores.items()})
     context.tracker.log({"eval/no_verdict": told["no_verdict"]})
     context.tracker.tag({"protocol": told["protocol"], "benchmark": told["benchmark"]})

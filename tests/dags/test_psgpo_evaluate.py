@@ -52,7 +52,8 @@ def test_every_model_meets_every_benchmark(evaluate: Any) -> None:
     assert cells[2]["inputs"]["policy"] == {"artifact": "s/model/n"}
     assert "training" not in cells[2]["inputs"]
     assert cells[2]["settings"] == {"cell.model": "new"}
-    assert len(pairs({**plan, "models": plan["models"][:1]}, None, prepared)) == 2
+    assert len(pairs({**plan, "models": plan["models"][:1]}, None, prepared)) == 2  # nothing to be brought
+    assert pairs(plan, {"artifact": "s/model/n"}, prepared) == cells  # one mapped task gives its bare result
 
 
 def test_the_form_is_generated_and_its_defaults_are_valid(evaluate: Any) -> None:

@@ -35,7 +35,8 @@ def stages(outcome: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_every_task_succeeds(smoke: dict[str, Any]) -> None:
     assert smoke["state"] == "success", smoke["states"]
-    assert set(smoke["states"].values()) == {"success"}
+    # there is no champion yet to compare with
+    assert {task for task, state in smoke["states"].items() if state != "success"} == {"champion.evaluate/-1"}
 
 
 def test_arms_and_checkpoints_are_mapped(smoke: dict[str, Any]) -> None:
@@ -85,9 +86,11 @@ def test_run_again_everything_is_cached(smoke: dict[str, Any], result: Result) -
     assert again["state"] == "success"
     first, second = stages(smoke), stages(again)
     assert not any(envelope["cached"] for envelope in first.values())
-    assert all(envelope["cached"] for envelope in second.values())
-    assert {name: one["digest"] for name, one in first.items()} == {
-        name: one["digest"] for name, one in second.items()
+    # the first run made a champion: it is evaluated beside this run's policies, and weighed
+    about_champion = {"champion.evaluate/0", "weigh/-1", "promote/-1"}
+    assert {name for name, envelope in second.items() if not envelope["cached"]} <= about_champion
+    assert {name: one["digest"] for name, one in first.items() if name not in about_champion} == {
+        name: one["digest"] for name, one in second.items() if name not in about_champion
     }
 
 
