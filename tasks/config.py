@@ -248,10 +248,10 @@ BenchmarkName = Literal["humaneval", "mbpp", "livecodebench", "stepcode"]
 class EvaluationConfig(Section):
     """How a benchmark is put to a model."""
 
-    samples: Positive = Field(3, description="n samples per problem")
+    samples: Positive = Field(2, description="n samples per problem")
     temperature: Temperature = Field(0.2, description="0: greedy")
     max_new_tokens: Positive = 224
-    problems: int = Field(200, ge=0, description="problems of the test split used, in file order; 0: all")
+    problems: int = Field(150, ge=0, description="problems of the test split used, in file order; 0: all")
     seed: int = Field(0, ge=0)
     style: Literal["base", "chat"] = Field(
         "base", description="`base`: the model continues the prompt; `chat`: it is asked by its chat template"
