@@ -18,7 +18,7 @@ from typing import Any
 
 from tasks.sandbox import codec
 from tasks.sandbox.budget import TestsOverran, budget
-from tasks.sandbox.candidate import Candidate, Gone
+from tasks.sandbox.candidate import Candidate, Gone, NotLoaded
 from tasks.sandbox.compare import same_value
 from tasks.sandbox.detail import show
 from tasks.sandbox.finding import Finding, of_raised
@@ -53,7 +53,7 @@ class Stub:
         }
         try:
             self._candidate.send(request)
-            reply = self._candidate.receive()
+            reply = self._candidate.answer()
         except Gone:
             self.gone = True
             raise
@@ -103,13 +103,15 @@ def _apart(candidate: Candidate, tests: AssertTests, limits: Limits) -> Iterator
             exec(_compiled(tests.prelude), names)  # noqa: S102
             names[tests.entry_point.partition("(")[0]] = names["candidate"] = stub
             exec(_compiled(tests.source), names)  # noqa: S102
-    except (Gone, TestsOverran):
+    except (Gone, NotLoaded, TestsOverran):
         raise
     except BaseException as error:
         yield Finding("no_verdict", f"the tests do not load: {type(error).__name__}: {error}", final=True)
         return
     for call in tests.calls:
-        yield _run_call(call, names, stub, limits)
+        finding = _run_call(call, names, stub, limits)
+        candidate.loaded()
+        yield finding
 
 
 def _run_call(call: str, names: dict[str, Any], stub: Stub, limits: Limits) -> Finding | None:
@@ -118,7 +120,7 @@ def _run_call(call: str, names: dict[str, Any], stub: Stub, limits: Limits) -> F
     try:
         with budget(limits.cpu_seconds):
             exec(_compiled(call), names)  # noqa: S102
-    except (Gone, TestsOverran):
+    except (Gone, NotLoaded, TestsOverran):
         raise
     except codec.Unsendable as error:
         detail = f"the tests pass what cannot cross ({error}): they need beside_candidate"
@@ -157,7 +159,7 @@ def _beside(candidate: Candidate, tests: AssertTests, limits: Limits) -> Iterato
 
 def _ask(candidate: Candidate, request: dict[str, Any]) -> dict[str, Any]:
     candidate.send(request)
-    return candidate.receive()
+    return candidate.answer()
 
 
 def _judge_beside(candidate: Candidate, call: str, limits: Limits) -> Finding | None:

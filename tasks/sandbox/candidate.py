@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,14 @@ _IN = select.POLLIN | select.POLLHUP | select.POLLERR
 
 class Gone(BaseException):
     """The process will not answer any more; `Candidate.end()` says why. Tests cannot catch it by accident."""
+
+
+class NotLoaded(BaseException):
+    """The program's source could not be run; `reply` says why. Tests cannot catch it by accident."""
+
+    def __init__(self, reply: dict[str, Any]) -> None:
+        self.reply = reply
+        super().__init__()
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Candidate:
         self._outgoing, self._incoming = bytearray(), bytearray()
         self._stdin, self.stdout = memoryview(stdin or b""), bytearray()
         self._open: set[int] = set()
+        self._loaded: dict[str, Any] | None = None
         self._end: tuple[int, int, float, bool] | None = None
         self._poll = select.poll()
         self._poll.register(client, 0)  # hang-up only: nobody waits for this verdict
@@ -58,15 +68,15 @@ class Candidate:
     def _start(self, limits: Limits) -> None:
         self._channel, theirs = socket.socketpair()
         out, their_out = os.pipe()
-        keep, give = [out], [theirs.fileno()]
+        keep = [out]
         if self._script:
             their_in, stdin = os.pipe()
             err, their_err = os.pipe()
             keep += [stdin, err]
-            give += [their_in, their_out, their_err]
+            give = [their_in, their_out, their_err, theirs.fileno()]
         else:
             stdin = err = -1
-            give += [_DEV_NULL, their_out, their_out]
+            give = [_DEV_NULL, their_out, their_out, theirs.fileno()]
         self._out, self._err, self._in = out, err, stdin
         message = zygote.START.pack(
             limits.cpu_seconds,
@@ -82,7 +92,7 @@ class Candidate:
         except OSError as error:
             raise ServerDied(str(error)) from error
         theirs.close()
-        for descriptor in set(give[1:]) - {_DEV_NULL}:
+        for descriptor in set(give[:3]) - {_DEV_NULL}:
             os.close(descriptor)
         self._channel.setblocking(False)
         for descriptor in keep:
@@ -104,8 +114,19 @@ class Candidate:
         self._outgoing += frames.pack(body)
         self._flush()
 
-    def receive(self) -> dict[str, Any]:
-        """The next reply. Raises Gone."""
+    def loaded(self) -> None:
+        """Wait until the program's source has been run. Raises NotLoaded, Gone."""
+        if self._loaded is None:
+            self._loaded = self._receive()
+        if "raised" in self._loaded:
+            raise NotLoaded(self._loaded)
+
+    def answer(self) -> dict[str, Any]:
+        """The reply to the oldest message without one. Raises NotLoaded, Gone."""
+        self.loaded()
+        return self._receive()
+
+    def _receive(self) -> dict[str, Any]:
         while True:
             body = self._next_frame()
             if body is not None:
@@ -238,10 +259,15 @@ class Candidate:
         if self._script:
             self._poll.unregister(self._server.fileno())
 
-    def end(self) -> End:
-        """Stop the process and all it has started, if it is not over yet; how it ended. Raises ServerDied."""
+    def end(self, meanwhile: Callable[[], None] | None = None) -> End:
+        """Stop the process and all it has started, if it is not over yet; how it ended. Raises ServerDied.
+
+        `meanwhile` is called while that happens; it may start the next one.
+        """
         try:
             self._server.sendall(zygote.STOP)
+            if meanwhile is not None:
+                meanwhile()
             if self._end is None:
                 self._read_end()
         except OSError as error:

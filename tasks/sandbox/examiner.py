@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tasks.sandbox import asserts, codec, zygote
 from tasks.sandbox.budget import TestsOverran, budget
-from tasks.sandbox.candidate import Candidate, End, Gone
+from tasks.sandbox.candidate import Candidate, End, Gone, NotLoaded
 from tasks.sandbox.compare import same_output, same_value
 from tasks.sandbox.detail import clean, show
 from tasks.sandbox.finding import Finding, of_raised
@@ -29,11 +29,40 @@ class Worker:
     clean: bool = True
 
 
-def examine(worker: Worker, code: str, tests: Tests, limits: Limits) -> Verdict:
-    """Run `code` under `tests`. Raises candidate.ServerDied when the fork server has ended."""
+@dataclass
+class Job:
+    """A program to judge. `candidate`: its process for the first test, under way; None when there is no test."""
+
+    code: str
+    tests: Tests
+    limits: Limits
+    candidate: Candidate | None
+
+
+def start(worker: Worker, code: str, tests: Tests, limits: Limits) -> Job:
+    """Have the program's process forked; it loads while the examiner does something else. Raises ServerDied."""
+    stdin = None
     if isinstance(tests, StdioTests):
-        return _examine_script(worker, code, tests, limits)
-    candidate = Candidate(worker.server, worker.client, code, limits)
+        if not tests.cases:
+            return Job(code, tests, limits, None)
+        stdin = tests.cases[0].stdin
+    return Job(code, tests, limits, _process(worker, code, limits, stdin))
+
+
+def _process(worker: Worker, code: str, limits: Limits, stdin: str | None) -> Candidate:
+    data = None if stdin is None else stdin.encode("utf-8", "surrogatepass")
+    return Candidate(worker.server, worker.client, code, limits, data)
+
+
+def examine(worker: Worker, job: Job, meanwhile: Callable[[], None]) -> Verdict:
+    """Judge `job`. `meanwhile` is called once its last process need only die: it may start the next job.
+
+    Raises candidate.ServerDied when the fork server has ended.
+    """
+    tests, limits, candidate = job.tests, job.limits, job.candidate
+    if isinstance(tests, StdioTests):
+        return _examine_script(worker, job, tests, meanwhile)
+    assert candidate is not None
     findings: list[Finding | None] = []
     try:
         for finding in _findings(candidate, tests, limits):
@@ -41,7 +70,7 @@ def examine(worker: Worker, code: str, tests: Tests, limits: Limits) -> Verdict:
     except Gone:
         pass
     finally:
-        end = candidate.end()
+        end = candidate.end(meanwhile)
     worker.clean &= end.clean
     total = len(tests.cases) if isinstance(tests, CallTests) else len(tests.calls)
     beside = isinstance(tests, AssertTests) and tests.beside_candidate
@@ -52,15 +81,13 @@ def _findings(
     candidate: Candidate, tests: CallTests | AssertTests, limits: Limits
 ) -> Iterator[Finding | None]:
     """One finding per test: None when it passed. Raises Gone when the candidate ended before its tests did."""
-    ready = candidate.receive()
-    if "raised" in ready:
-        yield of_raised(ready)
-        return
     try:
         if isinstance(tests, CallTests):
             yield from _call_findings(candidate, tests, limits)
         else:
             yield from asserts.findings(candidate, tests, limits)
+    except NotLoaded as error:
+        yield of_raised(error.reply)
     except TestsOverran:
         yield Finding("timeout", "the tests themselves ran out of CPU time")
 
@@ -75,7 +102,7 @@ def _call_findings(candidate: Candidate, tests: CallTests, limits: Limits) -> It
         candidate.send(request)
     method = "." in tests.entry_point
     for number, case in enumerate(tests.cases, 1):
-        reply = candidate.receive()
+        reply = candidate.answer()
         with budget(limits.cpu_seconds):
             yield _judge(reply, case.expected, number, method)
 
@@ -98,16 +125,16 @@ def _judge(reply: dict[str, object], expected: object, number: int, method: bool
 # ---- scripts
 
 
-def _examine_script(worker: Worker, code: str, tests: StdioTests, limits: Limits) -> Verdict:
+def _examine_script(worker: Worker, job: Job, tests: StdioTests, meanwhile: Callable[[], None]) -> Verdict:
     findings: list[Finding | None] = []
     ends: list[End] = []
+    limits = job.limits
     for number, case in enumerate(tests.cases, 1):
-        stdin = case.stdin.encode("utf-8", "surrogatepass")
-        script = Candidate(worker.server, worker.client, code, limits, stdin)
+        script = (number == 1 and job.candidate) or _process(worker, job.code, limits, case.stdin)
         try:
             raised = script.finish_script()
         finally:
-            end = script.end()
+            end = script.end(meanwhile if number == len(tests.cases) else None)
         worker.clean &= end.clean
         ends.append(end)
         finding = _judge_script(raised, end, limits, bytes(script.stdout), case.expected)

@@ -36,8 +36,8 @@ _NAMESPACES = (
 )
 _REMEDY = (
     "allow user namespaces (sysctl user.max_user_namespaces > 0; on Debian kernel.unprivileged_userns_clone=1; on Ubuntu "
-    "kernel.apparmor_restrict_unprivileged_userns=0), start the container with infra/seccomp/sandbox.json, or use "
-    "isolation 'container' inside a container; isolation 'process' separates much less"
+    "kernel.apparmor_restrict_unprivileged_userns=0), give the container a seccomp profile that allows unshare and mount, "
+    "or use isolation 'container' inside a container; isolation 'process' separates much less"
 )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import BadInput
-from tasks.sandbox import frames, scratch
+from tasks.sandbox import cores, frames, scratch
 from tasks.sandbox.feeder import WorkerDied
 from tasks.sandbox.program import Limits, Verdict
 
@@ -39,8 +39,9 @@ class WorkerProcess:
 
     at_once = 2
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, folder: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, folder: str, core: int) -> None:
         self._process, self._socket, self._scratch = process, sock, folder
+        self._core: int | None = core
 
     @classmethod
     def start(cls, isolation: str) -> WorkerProcess:
@@ -59,10 +60,11 @@ class WorkerProcess:
             start_new_session=True,
         )
         theirs.close()
-        worker = cls(process, ours, folder)
+        core = cores.take()
+        worker = cls(process, ours, folder, core)
         ours.settimeout(_START_SECONDS)
         try:
-            frames.send_json(ours, {"isolation": isolation, "scratch": folder})
+            frames.send_json(ours, {"isolation": isolation, "scratch": folder, "core": core})
             answer = frames.receive_json(ours)
         except OSError:
             answer = None
@@ -105,6 +107,9 @@ class WorkerProcess:
         """Close, wait, and kill if it does not go by itself."""
         from subprocess import TimeoutExpired
 
+        if self._core is not None:
+            cores.give_back(self._core)
+            self._core = None
         self._socket.close()
         try:
             self._process.wait(_END_SECONDS)

@@ -6,9 +6,11 @@ before it has seen a job, then becomes the examiner.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
+import select
 import signal
 import socket
 from functools import lru_cache
@@ -16,7 +18,7 @@ from typing import Any
 
 from tasks.sandbox import budget, frames, zygote
 from tasks.sandbox.candidate import ServerDied
-from tasks.sandbox.examiner import Worker, examine
+from tasks.sandbox.examiner import Job, Worker, examine, start
 from tasks.sandbox.isolation import make_isolation
 from tasks.sandbox.program import Limits, Tests
 from tasks.sandbox.refused import Refused
@@ -35,6 +37,8 @@ def main(client: socket.socket) -> None:
     order = frames.receive_json(client)
     if order is None:
         return
+    with contextlib.suppress(OSError):  # a core that has been taken away meanwhile
+        os.sched_setaffinity(0, {order["core"]})
     warm_up()
     try:
         server, pid = _start_server(client, order)
@@ -75,16 +79,32 @@ def _start_server(client: socket.socket, order: dict[str, Any]) -> tuple[socket.
 
 
 def _serve(client: socket.socket, worker: Worker) -> None:
-    while worker.clean:
-        job, text = frames.receive_json(client), frames.receive(client)
-        if job is None or text is None:
-            return
-        _limit_memory(len(text))
-        try:
-            verdict = examine(worker, job["code"], _read_tests(text), Limits(*job["limits"]))
-        except ServerDied:
-            return
-        frames.send_json(client, {"verdict": list(vars(verdict).values()), "last": not worker.clean})
+    waiting = select.poll()
+    waiting.register(client, select.POLLIN)
+    ahead: list[Job | None] = []
+
+    def start_next() -> None:
+        if waiting.poll(0):
+            ahead.append(_next_job(client, worker))
+
+    try:
+        while worker.clean:
+            job = ahead.pop() if ahead else _next_job(client, worker)
+            if job is None:
+                return
+            verdict = examine(worker, job, start_next)
+            frames.send_json(client, {"verdict": list(vars(verdict).values()), "last": not worker.clean})
+    except ServerDied:
+        return
+
+
+def _next_job(client: socket.socket, worker: Worker) -> Job | None:
+    """The next program of the client's, started; None when there will be no more."""
+    message, text = frames.receive_json(client), frames.receive(client)
+    if message is None or text is None:
+        return None
+    _limit_memory(len(text))
+    return start(worker, message["code"], _read_tests(text), Limits(*message["limits"]))
 
 
 @lru_cache(maxsize=1)

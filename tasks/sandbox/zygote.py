@@ -38,6 +38,8 @@ _LONGEST_NAP = 0.1  # seconds between looks at what its processes take together
 _FRAMES_BELOW = 12  # at most so many of ours are on the stack when a program starts
 _CORES = os.cpu_count() or 1
 _CHANNEL = 3  # where a program's process answers; 0, 1, 2 are its standard streams, it has no other
+_DESCRIPTORS = 4  # that come with a START and take these numbers by themselves: the server keeps them free
+_SPACE = socket.CMSG_SPACE(_DESCRIPTORS * 4)
 _SERVERS_OWN = {
     resource.RLIMIT_AS: 256 << 20,
     resource.RLIMIT_NOFILE: 64,
@@ -108,26 +110,25 @@ class Server:
         faults = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._read_faults, self._write_faults = (kernel.move_away(descriptor) for descriptor in faults)
         self._own_limits: ResourceLimits = ()
+        os.closerange(0, kernel.OWN_DESCRIPTORS.start)
 
     def one_program(self) -> bool:
         """Serve one START; False when the examiner has gone, or must replace us."""
-        message, descriptors, _, _ = socket.recv_fds(self._control, START.size, 4)
+        message, _, _, _ = self._control.recvmsg(START.size, _SPACE)
         if len(message) < START.size:
             return False
         start = read_start(message, self._isolation)
         if not self._inherits(start.limits):
-            _close(descriptors)
             return self._report(NOT_STARTED, 0, 0.0, 0, False)
         self._isolation.before_fork()
         deadline = time.monotonic() + start.wall_seconds
         try:
             pid = os.fork()
         except OSError as error:
-            _close(descriptors)
             return self._report(NOT_STARTED, error.errno or 0, 0.0, 0, True)
         if pid == 0:
-            self._become_program(start, descriptors)
-        reason = self._watch(pid, descriptors, start, deadline)
+            self._become_program(start)
+        reason = self._watch(pid, start, deadline)
         end = self._end(pid)
         return self._report(NOT_STARTED if self._faulty() else reason, *end, stopped=reason == STOPPED)
 
@@ -141,14 +142,11 @@ class Server:
                 resource.setrlimit(kind, value)
         return all(wanted <= own for (_, wanted), (_, own) in zip(limits, self._own_limits, strict=True))
 
-    def _become_program(self, start: Start, descriptors: list[int]) -> NoReturn:
+    def _become_program(self, start: Start) -> NoReturn:
         """In the child: nothing of the server's is left open, limits are set, then the code is read and run."""
         try:
             try:
                 self._isolation.confine()
-                for target, descriptor in enumerate(descriptors[1:]):
-                    os.dup2(descriptor, target)
-                os.dup2(descriptors[0], _CHANNEL)
                 resource.setrlimit(resource.RLIMIT_CPU, start.cpu_limit)
                 if start.limits != self._own_limits:
                     for kind, value in start.limits:
@@ -156,15 +154,15 @@ class Server:
             except BaseException:
                 os.write(self._write_faults, b"!")
                 raise
-            os.closerange(_CHANNEL + 1, kernel.OWN_DESCRIPTORS.stop)
+            os.closerange(_DESCRIPTORS, kernel.OWN_DESCRIPTORS.stop)
             gc.enable()
             runner.run(_CHANNEL, start.script, _FRAMES_BELOW)
         finally:
             os._exit(1)
 
-    def _watch(self, pid: int, descriptors: list[int], start: Start, deadline: float) -> int:
+    def _watch(self, pid: int, start: Start, deadline: float) -> int:
         """Wait until the program ends, the examiner wants it stopped, or a limit is passed. Returns the reason."""
-        _close(descriptors)
+        os.closerange(0, _DESCRIPTORS)
         handle = os.pidfd_open(pid)
         self._poll.register(handle, select.POLLIN)
         try:
@@ -223,13 +221,9 @@ class Server:
         self, reason: int, exit_code: int, seconds: float, peak: int, clean: bool, stopped: bool = False
     ) -> bool:
         """Send END and wait for the STOP that belongs to it, unless it has come already."""
+        os.closerange(0, _DESCRIPTORS)
         self._control.sendall(END.pack(reason, exit_code, seconds, peak, clean))
         return (stopped or bool(self._control.recv(1))) and clean
-
-
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def cpu_time(pid: int) -> float:
