@@ -14,8 +14,10 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tasks.store.stores import Store, open_store
 MANIFEST = "_manifest.json"
 FORMAT = 1
 _CHUNK = 1 << 20
+_AT_ONCE = 4  # files over a network; large ones go in several parts at once besides
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,7 @@ def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -
         raise BadInput(f"artifact {key}", "has no files")
     whole = {"format": FORMAT, **manifest, "files": files, "content": content_hash(files)}
     whole["seal"] = seal_of(whole)
-    for name in files:
-        store.upload(f"{key}/{name}", folder / name)
+    at_once(store, (partial(store.upload, f"{key}/{name}", folder / name) for name in files))
     if store.put_if_absent(f"{key}/{MANIFEST}", _render(whole)):
         return whole
     theirs = read_manifest(store, key)
@@ -153,17 +155,31 @@ def fetch(store: Store, key: str, cache: Path) -> Artifact:
     except FileNotFoundError:
         raise BadInput(f"{store.uri}/{key}", "no such artifact (no manifest)") from None
     folder = store.local_path(key) or cache / key
-    for name, entry in manifest["files"].items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"{store.uri}/{key}", f"file name {name!r} leaves the artifact")
-        if store.local_path(key) is None and not _matches(path, entry):
-            _download(store, f"{key}/{name}", path)
-        if not _matches(path, entry):
-            raise BadInput(
-                f"{store.uri}/{key}/{name}", "does not match its manifest (missing, truncated or altered)"
-            )
+    at_once(store, (partial(_bring, store, key, folder, *entry) for entry in manifest["files"].items()))
     return Artifact(f"{store.uri}/{key}", key.rsplit("/", 1)[-1], manifest, folder)
+
+
+def _bring(store: Store, key: str, folder: Path, name: str, entry: Mapping[str, Any]) -> None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BadInput(f"{store.uri}/{key}", f"file name {name!r} leaves the artifact")
+    if store.local_path(key) is None and not _matches(path, entry):
+        _download(store, f"{key}/{name}", path)
+    if not _matches(path, entry):
+        raise BadInput(
+            f"{store.uri}/{key}/{name}", "does not match its manifest (missing, truncated or altered)"
+        )
+
+
+def at_once(store: Store, transfers: Iterable[Callable[[], None]]) -> None:
+    """Several files at a time over a network, one after the other on a disk; the first error is raised."""
+    if store.local_path("") is not None:
+        for transfer in transfers:
+            transfer()
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for done in [threads.submit(transfer) for transfer in transfers]:
+            done.result()
 
 
 def fetch_uri(uri: str, cache: Path) -> Artifact:

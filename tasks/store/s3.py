@@ -16,12 +16,20 @@ from pathlib import Path
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 
 from tasks.errors import BadInput
+from tasks.store.progress import TransferProgress
 
 PROBE_KEY = "_probe/if-none-match"
 CONFLICT_TRIES = 5
+READ_TRIES = 5  # of a body that breaks off: the client itself tries only what has not begun
 _PART_BYTES = 64 << 20
 _TRANSFER = TransferConfig(
     multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4
@@ -34,6 +42,7 @@ _CLIENT = Config(
     retries={"mode": "standard", "max_attempts": 6},
     connect_timeout=5,
     read_timeout=60,
+    max_pool_connections=16,  # four files at once, in four parts each
 )
 
 
@@ -68,20 +77,30 @@ class S3Store:
         raise AssertionError("unreachable")
 
     def upload(self, key: str, path: Path) -> None:
-        self.client.upload_file(str(path), self.bucket, self._key(key), Config=_TRANSFER)
+        progress = TransferProgress(f"up {key}", path.stat().st_size)
+        self.client.upload_file(str(path), self.bucket, self._key(key), Config=_TRANSFER, Callback=progress)
 
     def download(self, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        progress = TransferProgress(f"down {key}")
         try:
-            self.client.download_file(self.bucket, self._key(key), str(path), Config=_TRANSFER)
+            self.client.download_file(
+                self.bucket, self._key(key), str(path), Config=_TRANSFER, Callback=progress
+            )
         except ClientError as error:
             raise _missing(error, key) from None
 
     def read(self, key: str) -> bytes:
-        try:
-            return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
-        except ClientError as error:
-            raise _missing(error, key) from None
+        for attempt in range(READ_TRIES):
+            try:
+                return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
+            except ClientError as error:
+                raise _missing(error, key) from None
+            except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
+                if attempt == READ_TRIES - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+        raise AssertionError("unreachable")
 
     def exists(self, key: str) -> bool:
         try:

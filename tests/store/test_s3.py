@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tasks.config import load_config
 from tasks.errors import BadInput
@@ -104,6 +104,59 @@ def test_server_errors_are_tried_again(fake: type[FakeServer]) -> None:
     store = open_store("s3://bucket/prefix")
     fake.statuses = [503, 500, 200]
     assert store.put_if_absent("key", b"x")
+
+
+class BreakingOff(BaseHTTPRequestHandler):
+    """Sends half of what it promised, as often as the test wants."""
+
+    protocol_version = "HTTP/1.1"
+    breaks: int
+    reads: int
+
+    def do_PUT(self) -> None:
+        self.send_response(412)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        type(self).reads += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "10")
+        self.end_headers()
+        whole = self.reads > self.breaks
+        self.wfile.write(b"0123456789" if whole else b"01234")
+        if not whole:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("breaks", [0, 2])
+def test_a_connection_that_drops_in_the_middle_is_tried_again(
+    breaks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = type("Handler", (BreakingOff,), {"breaks": breaks, "reads": 0})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert open_store("s3://bucket/prefix").read("key") == b"0123456789"
+    assert handler.reads == breaks + 1
+    server.shutdown()
+
+
+def test_a_connection_that_always_drops_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = type("Handler", (BreakingOff,), {"breaks": 99, "reads": 0})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(BotoCoreError):
+        open_store("s3://bucket/prefix").read("key")
+    server.shutdown()
 
 
 def test_large_files_go_in_parts(s3: str, tmp_path: Path) -> None:
