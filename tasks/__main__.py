@@ -6,6 +6,7 @@ A stage is run by `python -m tasks STAGE --config PROFILE --input NAME=URI --sto
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import sys
@@ -49,8 +50,7 @@ def main(argv: Sequence[str]) -> int:
     name, *rest = argv
     try:
         if name in STAGES:
-            print(json.dumps(_run_stage(name, rest), sort_keys=True), flush=True)
-            return 0
+            return _run_stage(name, rest)
         if name in COMMANDS:
             return int(importlib.import_module(COMMANDS[name][0]).main(rest))
         raise BadInput(f"command {name!r}", "is unknown", ", ".join([*STAGES, *COMMANDS]))
@@ -62,11 +62,20 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_TRY_AGAIN
 
 
-def _run_stage(name: str, argv: Sequence[str]) -> dict[str, object]:
+def _run_stage(name: str, argv: Sequence[str]) -> int:
+    """Run a stage and print its envelope; in several processes where it can use them and the configuration says so."""
+    from tasks.launch import follows, launched, run_together
     from tasks.stages.stage import parse_job, run_stage
 
     job = parse_job(name, STAGES[name], argv)
-    return run_stage(importlib.import_module(f"tasks.stages.{name}").STAGE, job)
+    stage = importlib.import_module(f"tasks.stages.{name}").STAGE
+    if stage.distributed and job.config.resources.processes > 1 and not launched():
+        return run_together((name, *argv), job.config.resources.processes)
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is the envelope's: libraries log there, too
+        envelope = run_stage(stage, job)
+    if not follows():
+        print(json.dumps(envelope, sort_keys=True), flush=True)
+    return 0
 
 
 def _help() -> str:

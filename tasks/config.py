@@ -347,6 +347,15 @@ class PromotionConfig(Section):
     )
 
 
+class ResourcesConfig(Section):
+    """What a stage that can use several processes is given (`sft`, `train_policy`); no artifact depends on it."""
+
+    processes: Positive = Field(
+        1, description="processes on one host, with GPUs one each; more than 1: DeepSpeed"
+    )
+    zero: Literal[1, 2, 3] = Field(2, description="DeepSpeed ZeRO stage: what the processes share out")
+
+
 class CellConfig(Section):
     """Which cell of the run a job is: set by the DAG, or by hand with `--set cell.arm=psgpo`."""
 
@@ -377,6 +386,7 @@ class RunConfig(Section):
     sandbox: SandboxConfig = SandboxConfig()
     budget: BudgetConfig = BudgetConfig()
     promotion: PromotionConfig = PromotionConfig()
+    resources: ResourcesConfig = ResourcesConfig()
     cell: CellConfig = CellConfig()
 
 

@@ -58,6 +58,8 @@ def read_problems(
         and (difficulty is None or difficulty[0] <= problem.difficulty <= difficulty[1])
     ]
     if not problems:
-        wanted = f"split {split!r}" + (f" with difficulty {difficulty[0]}..{difficulty[1]}" if difficulty else "")
+        wanted = f"split {split!r}" + (
+            f" with difficulty {difficulty[0]}..{difficulty[1]}" if difficulty else ""
+        )
         raise BadInput(str(folder / "problems.parquet"), f"has no problems of {wanted}")
     return problems

@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tasks.job_container",),
     ("tasks.job_process", "tasks.gpu_leases"),
     ("tasks.job_profile",),
-    ("tasks.config", "tasks.rows", "tasks.jobs", "tasks.cache"),
+    ("tasks.config", "tasks.rows", "tasks.jobs", "tasks.cache", "tasks.launch"),
     ("tasks.errors",),
 )
 """Top floor first; the longest name that fits a module is its room."""

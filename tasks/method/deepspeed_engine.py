@@ -25,6 +25,7 @@ from deepspeed.utils import (
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tasks.launch import free_port
 from tasks.method.engine import MOMENTS, OPTIMISER_FILE, WEIGHTS_FILE, OptimiserSettings, parameter_groups
 from tasks.method.ranks import ranks
 
@@ -36,10 +37,15 @@ def start_ranks() -> None:
         "LOCAL_RANK": "0",
         "WORLD_SIZE": "1",
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "29500",
+        "MASTER_PORT": str(free_port()),
     }
     for name, value in alone.items():
         os.environ.setdefault(name, value)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # DeepSpeed would compile this collective on the spot: images have no compiler, and a process killed in the middle
+    # leaves a lock file for which every later one waits without end
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
 
 
@@ -75,6 +81,13 @@ class DeepSpeedEngine:
         self.engine.step()
         self.taken += 1
         return float(self.engine.get_global_grad_norm() or 0.0)
+
+    @torch.no_grad()
+    def copy_weights(self, target: nn.Module) -> None:
+        """Collective: under ZeRO-3 every parameter is gathered, one at a time."""
+        for mine, theirs in zip(self.model.parameters(), target.parameters(), strict=True):
+            with deepspeed.zero.GatheredParameters([mine]):
+                theirs.copy_(mine)
 
     def save(self, folder: Path) -> None:
         """Collective: every rank gathers, rank 0 writes."""

@@ -42,6 +42,9 @@ class Engine(Protocol):
     def step(self, learning_rate: float) -> float:
         """Clip, update, clear; the gradient's norm before clipping. A norm that is not finite changes nothing."""
 
+    def copy_weights(self, target: nn.Module) -> None:
+        """Give `target`, which has the same parameters in the same order, the current weights."""
+
     def save(self, folder: Path) -> None:
         """Weights and optimiser state as full tensors."""
 
@@ -72,6 +75,12 @@ class PlainEngine:
             self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return norm
+
+    @torch.no_grad()
+    def copy_weights(self, target: nn.Module) -> None:
+        for mine, theirs in zip(self.model.parameters(), target.parameters(), strict=True):
+            if mine is not theirs:
+                theirs.copy_(mine)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

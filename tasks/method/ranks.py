@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,19 +17,25 @@ def ranks() -> int:
 
 def total(values: Tensor) -> Tensor:
     """The sum of every rank's `values`, on every rank."""
-    if ranks() > 1:
-        values = values.clone()
-        dist.all_reduce(values)
-    return values
+    return _reduced(values, dist.ReduceOp.SUM) if ranks() > 1 else values
 
 
 def largest(value: float) -> float:
     """The largest of every rank's numbers."""
     if ranks() == 1:
         return value
-    found = torch.tensor(float(value), dtype=torch.float64)
-    dist.all_reduce(found, dist.ReduceOp.MAX)
-    return float(found)
+    return float(_reduced(torch.tensor(float(value), dtype=torch.float64), dist.ReduceOp.MAX))
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether it is true on any rank: what all of them must do together."""
+    return largest(float(flag)) > 0
+
+
+def share(count: int) -> slice:
+    """This rank's part of `count` things: neighbours stay together, and rank 0 has the first."""
+    rank, size = (dist.get_rank() if ranks() > 1 else 0), ranks()
+    return slice(rank * count // size, (rank + 1) * count // size)
 
 
 def mean_over_ranks(metrics: Mapping[str, float], weight: float) -> dict[str, float]:
@@ -37,3 +44,10 @@ def mean_over_ranks(metrics: Mapping[str, float], weight: float) -> dict[str, fl
         return dict(metrics)
     sums = total(torch.tensor([weight, *(weight * value for value in metrics.values())], dtype=torch.float64))
     return dict(zip(metrics, (sums[1:] / sums[0].clamp(min=1)).tolist(), strict=True))
+
+
+def _reduced(values: Tensor, operation: Any) -> Tensor:
+    """A copy, reduced over the ranks; NCCL takes tensors of a GPU only."""
+    there = values.cuda() if dist.get_backend() == "nccl" else values.clone()
+    dist.all_reduce(there, operation)
+    return there.to(values.device)

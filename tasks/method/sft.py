@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.method.engine import Engine
+from tasks.method.ranks import share, total
 
 WINDOW = 32  # batches sorted by length together: larger pads less and mixes less
 FINAL_RATE = 0.1  # the cosine ends at this share of the peak
@@ -83,12 +84,20 @@ def learning_rate(step: int, total: int, peak: float, warmup: float) -> float:
 
 
 def sft_step(engine: Engine, pairs: Sequence[Pair], rate: float, device: torch.device) -> float:
-    """One update on one batch; the mean loss per response token, nats. Raises ArithmeticError if it is not finite."""
-    tokens, is_response = collate(pairs, device)
-    loss = engine(tokens, is_response) / is_response.sum()
-    if not torch.isfinite(loss):
+    """One update on one batch, of which every rank takes its part; the mean loss per response token, nats.
+
+    Raises ArithmeticError if it is not finite.
+    """
+    mine = pairs[share(len(pairs))]
+    tokens, is_response = collate(
+        mine or pairs[:1], device
+    )  # without a part: along for the collective operations
+    weight = bool(mine) / int(total(is_response.sum() * bool(mine)))
+    loss = engine(tokens, is_response) * weight
+    mean = float(total(loss.detach()))
+    if not math.isfinite(mean):
         raise ArithmeticError("loss is not finite")
     engine.backward(loss)
     if not math.isfinite(engine.step(rate)):
         raise ArithmeticError("gradient is not finite")
-    return float(loss.detach())
+    return mean

@@ -23,13 +23,20 @@ HEAD_FILE = "value_head.safetensors"
 MARK = "psgpo_value_model"  # in config.json: tells a value model from a plain trunk
 
 
+class ScalarHead(nn.Linear):
+    """Computes in float32 whatever its weights are held in: DeepSpeed turns a whole model to bfloat16."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return nn.functional.linear(input.float(), self.weight.float(), self.bias.float())
+
+
 class ValueModel(nn.Module):
     """`trunk` is a transformers base model, `head` maps its last hidden state to one number."""
 
     def __init__(self, trunk: PreTrainedModel) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = nn.Linear(trunk.config.hidden_size, 1, dtype=torch.float32)
+        self.head = ScalarHead(trunk.config.hidden_size, 1, dtype=torch.float32)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.to(trunk.device)
@@ -45,7 +52,7 @@ class ValueModel(nn.Module):
         hidden = self.trunk(
             input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
         ).last_hidden_state
-        return self.head(hidden.float()).squeeze(-1)
+        return self.head(hidden).squeeze(-1)
 
     @torch.no_grad()
     def rescale(self, scale: float, shift: float) -> None:

@@ -25,7 +25,9 @@ def run(context: StageContext) -> Mapping[str, float]:
     sample, checkpoint = context.config.sample, context.config.cell.checkpoint
     folder = context.input("policy").path / "checkpoints" / str(checkpoint)
     if not folder.is_dir():
-        raise BadInput(f"cell.checkpoint {checkpoint}", "is not a checkpoint of this policy", _names(folder.parent))
+        raise BadInput(
+            f"cell.checkpoint {checkpoint}", "is not a checkpoint of this policy", _names(folder.parent)
+        )
     problems = _draw(context, sample, checkpoint)
     asks = [
         Ask(problem, index, f"{sample.seed}/{checkpoint}/{problem.problem_id}/{index}")

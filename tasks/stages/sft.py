@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 
 def run(context: StageContext) -> Mapping[str, float]:
-    from tasks.method.engine import OptimiserSettings, PlainEngine
+    from tasks.method.engine import OptimiserSettings
+    from tasks.method.engines import join, make_engine, to_train
+    from tasks.method.ranks import any_rank
     from tasks.method.sft import ResponseLikelihood, epoch_batches, learning_rate, sft_step
     from tasks.sampling.models import limit_threads, load_language_model, save_language_model
 
     settings: SFTConfig = context.config.sft
     limit_threads(settings.threads)
+    join()
     model, tokenizer = load_language_model(context.input("model").path)
     pairs = _pairs(context.input("problems").path, tokenizer, model.config.max_position_embeddings)
     lengths = [len(pair) for pair in pairs]
-    engine = PlainEngine(
-        ResponseLikelihood(model.train()), OptimiserSettings(weight_decay=settings.weight_decay)
-    )
+    optimiser = OptimiserSettings(weight_decay=settings.weight_decay)
+    engine = make_engine(ResponseLikelihood(to_train(model.train())), optimiser, context.resources.zero)
     per_epoch = -(-len(pairs) // settings.batch_size)
     total = per_epoch * settings.epochs
     step, losses = _resume(context, engine)
@@ -53,12 +55,14 @@ def run(context: StageContext) -> Mapping[str, float]:
         save = _saver(context, engine, step, losses)
         if step % settings.checkpoint_every == 0:
             save()
+        context.stop.requested = any_rank(context.stop.requested)
         context.stop.check(save)
         if step % per_epoch == 0:
             context.tracker.log(
                 {"sft/loss": sum(losses[-per_epoch:]) / per_epoch, "sft/learning_rate": rate}, step
             )
         context.progress(step, total, f"loss {losses[-1]:.3f}")
+    engine.copy_weights(model)
     save_language_model(model.eval(), tokenizer, context.output)
     rate_of_tokens = tokens / max(time.monotonic() - started, 1e-9)
     return {"loss": sum(losses[-per_epoch:]) / per_epoch, "tokens_per_second": round(rate_of_tokens)}
@@ -112,4 +116,5 @@ STAGE = Stage(
     sections=("sft",),
     inputs={"problems": "problems", "model": "model"},
     run=run,
+    distributed=True,
 )

@@ -29,12 +29,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.cache import cache_folder
-from tasks.config import RunConfig, load_config
+from tasks.config import ResourcesConfig, RunConfig, load_config
 from tasks.errors import BadInput, TryAgain
+from tasks.launch import follows
 from tasks.stages.progress import Progress
 from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
 from tasks.store.artifacts import artifact_key
-from tasks.tracking.runs import Tracker, open_tracker
+from tasks.tracking.runs import NoTracker, Tracker, open_tracker
 
 _RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
@@ -46,7 +47,7 @@ class Stage:
     `kind` names its artifacts; `sections` the parts of the configuration it reads; `inputs` maps input names to artifact
     kinds. A trailing `*` marks an input that may be given several times (`NAME=URI` repeated), a trailing `?` an optional
     one; `*?` is both. `reads` gives the hashes of files outside the store that the configuration names, so that another
-    content under the same name is other work.
+    content under the same name is other work. A `distributed` stage may be run by several processes together.
     """
 
     name: str
@@ -56,11 +57,12 @@ class Stage:
     inputs: Mapping[str, str]
     run: Callable[[StageContext], Mapping[str, float]]
     reads: Callable[[RestrictedConfig], Mapping[str, str]] | None = None
+    distributed: bool = False
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a running stage sees."""
+    """What a running stage sees. `resources` is no part of its identity: the output must not depend on it."""
 
     config: RestrictedConfig
     inputs: Mapping[str, tuple[Artifact, ...]]
@@ -69,6 +71,7 @@ class StageContext:
     tracker: Tracker
     progress: Progress
     stop: StopRequest
+    resources: ResourcesConfig
 
     def input(self, name: str) -> Artifact:
         """The one artifact given for an input."""
@@ -151,7 +154,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
-    """Run `stage`, or return its finished artifact; the envelope as a dict.
+    """Run `stage`, or return its finished artifact; the envelope as a dict, empty where another process has it.
 
     Raises BadInput (exit 64) and TryAgain (exit 75); nothing is published in either case.
     """
@@ -164,6 +167,8 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     )
     digest = digest_of(identity)
     key = artifact_key(stage.kind, digest)
+    if follows():
+        return _follow(stage, job, config, inputs, Checkpoints(store, digest, cache, read_only=True))
     if store.exists(f"{key}/_manifest.json"):
         manifest = fetch(store, key, cache).manifest
         with open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker:
@@ -179,7 +184,14 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker,
     ):
         context = StageContext(
-            config, inputs, Path(scratch), checkpoints, tracker, Progress(job.label or stage.name), stop
+            config,
+            inputs,
+            Path(scratch),
+            checkpoints,
+            tracker,
+            Progress(job.label or stage.name),
+            stop,
+            job.config.resources,
         )
         metrics = dict(stage.run(context))
         tracker.log({f"{stage.name}/{name}": value for name, value in metrics.items()})
@@ -203,6 +215,30 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         tracker.tag({"artifact": f"{store.uri}/{key}", "digest": digest, "content": str(manifest["content"])})
     checkpoints.clear()
     return _envelope(stage, f"{store.uri}/{key}", manifest, cached=False)
+
+
+def _follow(
+    stage: Stage,
+    job: Job,
+    config: RestrictedConfig,
+    inputs: Mapping[str, tuple[Artifact, ...]],
+    checkpoints: Checkpoints,
+) -> dict[str, Any]:
+    """Compute along with rank 0, which alone publishes, tracks and tells. A finished artifact is its matter, too."""
+    if checkpoints.store.exists(f"{artifact_key(stage.kind, checkpoints.digest)}/_manifest.json"):
+        return {}
+    stop = StopRequest()
+    stop.listen()
+    with (
+        tempfile.TemporaryDirectory(prefix=f"psgpo-{stage.name}-") as scratch,
+        open(os.devnull, "w") as silence,
+    ):
+        progress = Progress(job.label or stage.name, silence)
+        resources = job.config.resources
+        stage.run(
+            StageContext(config, inputs, Path(scratch), checkpoints, NoTracker(), progress, stop, resources)
+        )
+    return {}
 
 
 def identity_of(

@@ -27,10 +27,12 @@ from tasks.stages.stage import Stage, StageContext
 if TYPE_CHECKING:
     from tasks.method.monitors import Alarm
     from tasks.method.ppo import PPO
+    from tasks.method.rollout import Response
     from tasks.stages.training import Work
 
 
 def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.method.engines import join
     from tasks.sampling.engine import Sampler
     from tasks.sampling.models import limit_threads, load_language_model
     from tasks.stages.sandboxes import open_sandbox
@@ -38,6 +40,7 @@ def run(context: StageContext) -> Mapping[str, float]:
 
     limit_threads()
     plan = plan_of(context)
+    join()
     problems = read_problems(context.input("problems").path, "train", plan.difficulty)
     model, tokenizer = load_language_model(context.input("sft").path)
     sampler = Sampler(model, tokenizer, batch_size=context.config.ppo.batch_size)
@@ -94,11 +97,14 @@ class Run:
 
     def train(self) -> None:
         """All remaining steps. Raises TryAgain when SIGTERM comes, or when the sandbox fails too often."""
+        from tasks.method.ranks import any_rank
+
         every = self.context.config.ppo.checkpoint_every
         while self.step < self.plan.steps:
             metrics = self._one_step()
             if self.step % every == 0 and self.step < self.plan.steps:
                 self.save()
+            self.context.stop.requested = any_rank(self.context.stop.requested)
             self.context.stop.check(self.save)
             note = f"reward {metrics['train/reward']:.3f} pass {metrics['train/pass_rate']:.3f}"
             self.context.progress(self.step, self.plan.steps, note)
@@ -121,7 +127,8 @@ class Run:
         settings: PPOConfig = self.context.config.ppo
         started = time.monotonic()
         responses, timing = collect_step(self.work, self.step, settings.batch_size)
-        blind = sum(not response.judged for response in responses) / len(responses)
+        tokens, drawn, judged = _counts(responses)
+        blind = 1 - judged / drawn
         if blind > settings.max_no_verdict:
             raise TryAgain(f"step {self.step}: the sandbox gave no verdict for {blind:.0%} of the responses")
         try:
@@ -132,6 +139,7 @@ class Run:
             raise BadInput(
                 f"train_policy {self.plan.arm}", str(error), "a lower ppo.learning_rate"
             ) from error
+        self.trainer.policy.copy_weights(self.work.sampler.model)
         self.step += 1
         found = alarms([*self.curves, metrics], settings.monitors)
         metrics["train/hack_alarm"] = float(any(alarm.rule == "hack" for alarm in found))
@@ -140,7 +148,6 @@ class Run:
             number = self.plan.keep.index(self.step) + 1
             self.save_policy(self.context.output / "checkpoints" / str(number))
         taken = time.monotonic() - started
-        tokens = sum(len(response.tokens) for response in responses)
         seconds |= {"time/generate": timing.generate, "time/sandbox_wait": timing.wait, "time/step": taken}
         seconds["time/tokens_per_second"] = tokens / taken
         self.context.tracker.log(metrics | seconds, self.step)
@@ -178,6 +185,7 @@ class Run:
         self.step, folder = latest
         for name, engine in self.trainer.engines.items():
             engine.load(folder / name)
+        self.trainer.policy.copy_weights(self.work.sampler.model)
         state = json.loads((folder / "state.json").read_text())
         self.curves = state["curves"]
         self.trainer.kl_coefficient, self.trainer.lambda_scale = (
@@ -185,6 +193,17 @@ class Run:
             state["lambda_scale"],
         )
         _copy(folder / "kept", self.context.output / "checkpoints")
+
+
+def _counts(responses: Sequence[Response]) -> list[int]:
+    """Tokens, responses, and responses with a verdict, of all processes."""
+    import torch
+
+    from tasks.method.ranks import total
+
+    tokens = sum(len(response.tokens) for response in responses)
+    judged = sum(response.judged for response in responses)
+    return total(torch.tensor([tokens, len(responses), judged])).tolist()
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -206,4 +225,5 @@ STAGE = Stage(
     sections=("ppo", "baseline", "reward", "value_init", "sandbox", "cell"),
     inputs={"problems": "problems", "sft": "model", "prm?": "prm"},
     run=run,
+    distributed=True,
 )

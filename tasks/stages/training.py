@@ -10,11 +10,13 @@ from typing import Any
 
 from tasks.config import PPOConfig
 from tasks.method.arms import ARMS
-from tasks.method.engine import OptimiserSettings, PlainEngine
+from tasks.method.engine import Engine, OptimiserSettings
+from tasks.method.engines import make_engine, to_train
 from tasks.method.lines import line_end_tokens
 from tasks.method.logprobs import ResponseLogProbs
 from tasks.method.ppo import PPO, ScoreLines, earn
 from tasks.method.prm import score_lines
+from tasks.method.ranks import share
 from tasks.method.rewards import random_scores
 from tasks.method.rollout import Response, Timing, collect
 from tasks.method.sft import Pair
@@ -51,10 +53,14 @@ def draw(work: Work, step: int | str, count: int) -> list[tuple[Problem, str, in
     return [(problem, name, stream_seed(name)) for problem, name in names[:count]]
 
 
-def collect_step(work: Work, step: int | str, count: int) -> tuple[list[Response], Timing]:
-    """Sampled and graded responses of a step."""
+def collect_step(
+    work: Work, step: int | str, count: int, *, shared: bool = True
+) -> tuple[list[Response], Timing]:
+    """Sampled and graded responses of a step; `shared`: of several processes each takes its part."""
     settings: PPOConfig = work.context.config.ppo
     asks = draw(work, step, count)
+    if shared:
+        asks = asks[share(len(asks))]
     return collect(work.sampler, asks, work.sandbox.submit, settings.temperature, settings.max_new_tokens)
 
 
@@ -72,12 +78,15 @@ def make_trainer(work: Work, model: Any) -> PPO:
     )
     optimiser = OptimiserSettings(max_gradient_norm=settings.max_gradient_norm)
 
-    def learning(language_model: Any) -> PlainEngine:
-        return PlainEngine(ResponseLogProbs(language_model, settings.temperature), optimiser)
+    def engine(learner: Any) -> Engine:
+        return make_engine(learner, optimiser, context.resources.zero)
+
+    def learning(language_model: Any) -> Engine:
+        return engine(ResponseLogProbs(to_train(language_model), settings.temperature))
 
     return PPO(
         policy=learning(model),
-        critic=PlainEngine(critic, optimiser),
+        critic=engine(critic),
         implicit=learning(copy.deepcopy(model)) if arm.dense == "implicit" else None,
         reference=ResponseLogProbs(copy.deepcopy(model).requires_grad_(False), settings.temperature),
         score_lines=score,
@@ -108,7 +117,8 @@ def _critic_from_prm(work: Work, critic: Any, score: ScoreLines | None) -> Value
     if method != "copy":
         map_head(critic, *range_of_returns(arm, reward))
     if method == "refit":
-        collected, _ = collect_step(work, "refit", work.context.config.value_init.refit_responses)
+        count = work.context.config.value_init.refit_responses
+        collected, _ = collect_step(work, "refit", count, shared=False)
         responses = [response for response in collected if response.judged]
         scores = score(responses) if score else [[] for _ in responses]
         earned = [earn(r, s, arm, reward) for r, s in zip(responses, scores, strict=True)]

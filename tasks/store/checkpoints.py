@@ -17,15 +17,21 @@ from tasks.store.stores import Store
 
 
 class Checkpoints:
-    """Numbered checkpoints of one stage digest. `cache` is local scratch for remote stores."""
+    """Numbered checkpoints of one stage digest. `cache` is local scratch for remote stores.
 
-    def __init__(self, store: Store, digest: str, cache: Path) -> None:
+    `read_only`: another process of the same run publishes them, this one only takes part in the writing.
+    """
+
+    def __init__(self, store: Store, digest: str, cache: Path, *, read_only: bool = False) -> None:
         self.store, self.root, self.cache = store, f"_checkpoints/{digest}", cache
+        self.digest, self.read_only = digest, read_only
 
     def save(self, number: int, write: Callable[[Path], None], keep: int | None = 2) -> None:
         """Let `write(folder)` fill a folder and publish it as checkpoint `number`; keep the last `keep` (None: all)."""
         with tempfile.TemporaryDirectory(prefix="psgpo-checkpoint-") as scratch:
             write(Path(scratch))
+            if self.read_only:
+                return
             if number in self.numbers():
                 discard(self.store, self._key(number))
             publish(self.store, self._key(number), Path(scratch), {"kind": "checkpoint", "number": number})
@@ -51,9 +57,10 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove all of them: the stage is finished."""
+        """Remove all of them, half-written ones too: the stage is finished."""
         for number in self.numbers():
             discard(self.store, self._key(number))
+        discard(self.store, self.root)
 
     def _key(self, number: int) -> str:
         return f"{self.root}/{number:08d}"

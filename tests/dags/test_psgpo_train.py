@@ -102,7 +102,12 @@ def test_the_plan_knows_every_job_and_what_it_waits_for(train: Any) -> None:
 def task_id(job: str) -> str:
     """`train_policy psgpo/seed0` is an instance of `prm_arms.train_policy`."""
     name, _, cell = job.partition(" ")
-    groups = {"checkpoint": "supervision.", "rl/seed0": "arms.", "psgpo/seed0": "prm_arms.", "champion": "champion."}
+    groups = {
+        "checkpoint": "supervision.",
+        "rl/seed0": "arms.",
+        "psgpo/seed0": "prm_arms.",
+        "champion": "champion.",
+    }
     return groups.get(cell.split(" ")[0], "") + name
 
 

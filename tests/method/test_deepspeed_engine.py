@@ -32,6 +32,7 @@ def run_ranks(stage, folder, steps=STEPS, resume=""):
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
+        "TORCH_EXTENSIONS_DIR": str(folder / "compiled"),
     }
     argv = [sys.executable, "-m", "tests.method.zero_worker", str(ROOT / f"infra/deepspeed/zero{stage}.json")]
     argv += [str(folder), str(steps), *([str(resume)] if resume else [])]
@@ -53,6 +54,7 @@ def run_ranks(stage, folder, steps=STEPS, resume=""):
     finally:
         for process in processes:
             process.kill()
+    assert not (folder / "compiled").exists(), "nothing may be compiled at start-up"
     return json.loads((folder / "metrics.json").read_text())
 
 

@@ -44,9 +44,13 @@ def test_saved_twice_it_has_the_same_bytes_and_loads_back(tokenizer, tmp_path):
     loaded, loaded_tokenizer = load_language_model(tmp_path / "a")
     assert isinstance(loaded, Qwen2ForCausalLM)
     assert not loaded.training
-    spanning = "def f(x):\n    return x\n"  # its merges cross words, which Qwen2's own pre-tokenizer would cut
+    spanning = (
+        "def f(x):\n    return x\n"  # its merges cross words, which Qwen2's own pre-tokenizer would cut
+    )
     assert loaded_tokenizer.encode(spanning) == tokenizer.encode(spanning)
-    assert len(tokenizer.encode(spanning)) < len(AutoTokenizer.from_pretrained(tmp_path / "a").encode(spanning))
+    assert len(tokenizer.encode(spanning)) < len(
+        AutoTokenizer.from_pretrained(tmp_path / "a").encode(spanning)
+    )
     for one, other in zip(model.parameters(), loaded.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -56,6 +56,17 @@ def test_a_write_that_fails_leaves_the_previous_one(checkpoints: Checkpoints) ->
     assert checkpoints.numbers() == [5]
 
 
+def test_clearing_removes_half_written_ones_too(
+    checkpoints: Checkpoints, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "weights").write_text("half")
+    checkpoints.save(5, writer("whole"))
+    store.upload(f"{checkpoints.root}/00000006/weights", tmp_path / "weights")
+    assert checkpoints.numbers() == [5]
+    checkpoints.clear()
+    assert list(store.list(checkpoints.root)) == []
+
+
 def test_a_damaged_one_is_passed_over(
     checkpoints: Checkpoints, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
