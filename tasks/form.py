@@ -240,10 +240,13 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
 
 
 def _if_empty(values: Mapping[str, str]) -> str:
-    """What an empty field means: the profiles' values, told once where they agree."""
-    if len(set(values.values())) == 1:
-        return f"Empty: {next(iter(values.values())) or 'none'}."
-    return "Empty: " + ", ".join(f"{value or 'none'} ({name})" for name, value in values.items()) + "."
+    """What an empty field means: the profiles' values, each told once."""
+    names: dict[str, list[str]] = {}
+    for name, value in values.items():
+        names.setdefault(value or "none", []).append(name)
+    if len(names) == 1:
+        return f"Empty: {next(iter(names))}."
+    return "Empty: " + ", ".join(f"{value} ({', '.join(same)})" for value, same in names.items()) + "."
 
 
 @cache

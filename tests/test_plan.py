@@ -69,7 +69,7 @@ def test_envelope_fits_an_xcom(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("conf", "named"),
     [
         ({"nonsense": 1}, "parameter 'nonsense': is unknown; allowed: profile, model_source"),
-        ({"profile": "huge"}, "profile 'huge': is neither a profile nor a file; allowed: demo, smoke"),
+        ({"profile": "huge"}, "profile 'huge': is neither a profile nor a file; allowed: arms, demo"),
         ({"ppo_learning_rate": -1}, "ppo.learning_rate: Input should be greater than 0"),
         ({"ppo_steps": "many"}, "ppo.steps: Input should be a valid integer"),
         ({"arms_arms": ["best"]}, "arms.arms.0: Input should be 'rl', 'rl_long'"),

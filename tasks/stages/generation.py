@@ -36,11 +36,15 @@ class Answer:
     verdict: Verdict
 
 
+ROWS = 128
+"""Responses sampled at once: a small model's pass costs 64 rows little less than 128."""
+
+
 def sampler_for(folder: Path, stop: Sequence[str] = ()) -> Sampler:
     """A sampler over the checkpoint in `folder`; responses end at the first of `stop`."""
     limit_threads()
     model, tokenizer = load_language_model(folder)
-    return Sampler(model, tokenizer, stop=stop)
+    return Sampler(model, tokenizer, ROWS, stop)
 
 
 def stream_seed(name: str) -> int:

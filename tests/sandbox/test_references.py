@@ -27,7 +27,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def humaneval(row: dict[str, Any], completion: str) -> Program:
     tests = AssertTests(row["entry_point"], ("check(candidate)",), row["test"], row["prompt"])
-    return Program(row["prompt"] + completion, tests)
+    return Program(row["prompt"] + completion, tests, AMPLE)
 
 
 def mbpp(row: dict[str, Any]) -> Program:

@@ -75,9 +75,13 @@ def test_wall_time_does_not_count_waiting_for_a_core(sandbox: Sandbox) -> None:
     loop = [sys.executable, "-c", "while True: pass"]
     loops = [subprocess.Popen(loop) for _ in range(4 * (os.cpu_count() or 1))]
     try:
-        started = time.monotonic()
-        assert judge(sandbox, code, SQUARE, limits).passed
-        assert time.monotonic() - started > limits.wall_seconds
+        for _ in range(20):  # the loops have to start first
+            started = time.monotonic()
+            assert judge(sandbox, code, SQUARE, limits).passed
+            if time.monotonic() - started > limits.wall_seconds:
+                break
+        else:
+            pytest.fail("the machine was never busy enough")
         assert judge(sandbox, idle, SQUARE, limits).detail == "ran out of time (0.7 s)"
     finally:
         for process in loops:
