@@ -12,6 +12,7 @@ plan -> prepare problems -> validate -> prepare model -> SFT -+
   +-> baseline -> each checkpoint: sample -> label -+            |
   +-------------------------------------------------+            |
   +-> validate -> fit PRM -> arms with PRM: train -> evaluate ---+
+                                              +----> check PRM --+
 ```
 
 **In**: the trigger form. Every field left empty keeps the profile's value. **Out**: in the store, problems, models,
@@ -151,13 +152,16 @@ def psgpo_train() -> None:
         return policy, cell_job("evaluate", cell, inputs=about, priority_weight=CELL).output
 
     prm_policies, prm_scores = prm_arms.expand(cell=cells_with_prm(plan))
+    trained = {"problems": problems, "policies": prm_policies, "prm": prm}
+    check = job("check_prm", gpus=1, inputs=trained).output
+
     # A run without PRM arms skips the PRM and all that leads to it, and is reported all the same.
     results = {
         "scores": [sft_score.output, scores, prm_scores],
         "policies": [baseline.output, policies, prm_policies],
         "prm": prm,
     }
-    everything = {**results, "responses": responses, "labels": labels, "sft": sft}
+    everything = {**results, "responses": responses, "labels": labels, "sft": sft, "prm_check": check}
     last = {**small, "trigger_rule": TriggerRule.NONE_FAILED}
     report = ReportOperator(task_id="report", stage="report", inputs=everything, **last).output
 

@@ -24,6 +24,7 @@ STAGES = {
     "sample_responses": "sample responses from one baseline checkpoint",
     "label_prefixes": "label line prefixes by binary search",
     "fit_prm": "fit the process reward model",
+    "check_prm": "measure the PRM on programs of a policy that was trained with it",
     "evaluate": "sample and grade a benchmark",
     "report": "tables, pictures and the HTML page",
     "compare": "tables, pictures and the HTML page of evaluated models",

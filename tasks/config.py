@@ -214,6 +214,13 @@ class PRMConfig(Section):
     seed: int = Field(0, ge=0)
 
 
+class PRMCheckConfig(Section):
+    """The PRM on programs of a policy that was trained with it (`check_prm`)."""
+
+    responses: int = Field(150, ge=0, description="responses that are labelled for it; 0: not checked")
+    seed: int = Field(0, ge=0)
+
+
 ArmName = Literal[
     "rl", "rl_long", "dense", "value_init", "psgpo", "fraction_of_tests", "rltf", "random_prm", "prime"
 ]
@@ -378,6 +385,7 @@ class RunConfig(Section):
     sample: SampleConfig = SampleConfig()
     labels: LabelConfig = LabelConfig()
     prm: PRMConfig = PRMConfig()
+    prm_check: PRMCheckConfig = PRMCheckConfig()
     arms: ArmsConfig = ArmsConfig()
     value_init: ValueInitConfig = ValueInitConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

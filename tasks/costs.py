@@ -15,7 +15,18 @@ from typing import Any
 from tasks.store import Store
 from tasks.store.artifacts import MANIFEST, read_manifest
 
-KINDS = ("problems", "model", "policy", "responses", "labels", "prm", "scores", "report", "validation")
+KINDS = (
+    "problems",
+    "model",
+    "policy",
+    "responses",
+    "labels",
+    "prm",
+    "prm_check",
+    "scores",
+    "report",
+    "validation",
+)
 MOST_RECORDS = 200
 """Manifests read per kind: enough for a median, and bounded where a store holds thousands."""
 ALIKE = 4.0
@@ -32,6 +43,7 @@ SHIPPED_RATES: Mapping[str, float] = {
     "sample_responses": 8e-5,
     "label_prefixes": 1.6e-4,
     "fit_prm": 3.5,
+    "check_prm": 1.6e-4,
     "evaluate": 7e-5,
     "validate": 12.0,
     "report": 15.0,
@@ -108,6 +120,11 @@ def units(stage: str, config: Mapping[str, Any], metrics: Mapping[str, float]) -
     if stage == "label_prefixes":
         responses = metrics.get("responses") or _responses(config)
         return responses * config["labels"]["completions"] * config["ppo"]["max_new_tokens"]
+    if stage == "check_prm":
+        settings = config["prm_check"]
+        return (
+            max(1, settings["responses"]) * config["labels"]["completions"] * config["ppo"]["max_new_tokens"]
+        )
     if stage == "evaluate":
         asked = config["evaluation"]
         return (asked["problems"] or ALL_PROBLEMS) * asked["samples"] * asked["max_new_tokens"]

@@ -18,7 +18,7 @@ _GIVEN = "PSGPO_JOB_ENV_"
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "sampler": ("prepare_benchmark", "sample_responses", "evaluate"),
-    "labeller": ("prepare_problems", "validate", "label_prefixes"),
+    "labeller": ("prepare_problems", "validate", "label_prefixes", "check_prm"),
     "trainer": ("prepare_model", "sft", "train_policy", "fit_prm"),
     "promoter": ("plan", "plan-evaluation", "weigh", "report", "compare", "promote", "conclude"),
 }

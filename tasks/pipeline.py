@@ -12,7 +12,15 @@ from typing import Any
 
 from tasks.config import RunConfig, validate_config
 
-GPU_STAGES = ("sft", "train_policy", "sample_responses", "label_prefixes", "fit_prm", "evaluate")
+GPU_STAGES = (
+    "sft",
+    "train_policy",
+    "sample_responses",
+    "label_prefixes",
+    "fit_prm",
+    "check_prm",
+    "evaluate",
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,10 @@ def training_jobs(
     jobs.append(_evaluation("evaluate_sft", "sft", {"arm": "sft"}))
     for cell in cells:
         jobs += _arm(start, cell)
+    if checkpoints:
+        trained = tuple(f"train_policy {cell['label']}" for cell in cells if cell["needs_prm"])
+        about = {"problems": start["problems"], "policies": trained, "prm": ("fit_prm",)}
+        jobs.append(PlannedJob("check_prm", "check_prm", about))
     scores = tuple(job.name for job in jobs if job.stage == "evaluate")
     policies = tuple(job.name for job in jobs if job.stage == "train_policy")
     # what these two make is quick and follows from the rest: their other inputs are left out

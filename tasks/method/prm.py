@@ -15,13 +15,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tasks.config import PRMConfig
-from tasks.method.engine import Engine
+from tasks.method.engine import Engine, OptimiserSettings, PlainEngine
 from tasks.method.logprobs import micro_batches
 from tasks.method.sft import epoch_batches, learning_rate
 from tasks.method.value_model import ValueModel
@@ -64,6 +65,12 @@ class Fit:
     training: list[float] = field(default_factory=list)
     held_out: list[float] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, language_model: Any, settings: PRMConfig) -> Fit:
+        """A new fit of a PRM that starts from a copy of `language_model`."""
+        loss = LineLoss(ValueModel.from_language_model(language_model))
+        return cls(PlainEngine(loss, OptimiserSettings(weight_decay=settings.weight_decay)), settings)
 
     @property
     def value_model(self) -> ValueModel:

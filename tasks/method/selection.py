@@ -73,7 +73,12 @@ def pass_rates(responses: Sequence[Labelled]) -> Mapping[str, float]:
 
 
 def hold_out(problem_ids: Collection[str], share: float, seed: int) -> set[str]:
-    """Problems for validation: about `share` of them, at least one, never all; chosen by name, so order is no matter."""
-    ordered = sorted(set(problem_ids))
-    count = min(max(1, round(share * len(ordered))), len(ordered) - 1)
-    return set(random.Random(f"hold_out/{seed}").sample(ordered, count))
+    """Problems for validation: about `share` of them, at least one, never all.
+
+    Whether a problem is held out depends on its name alone, not on the others (but where that would leave a side empty):
+    fits to different selections can be compared on the same problems.
+    """
+    drawn = {name: random.Random(f"hold_out/{seed}/{name}").random() for name in problem_ids}
+    ordered = sorted(drawn, key=lambda name: (drawn[name], name))
+    count = sum(number < share for number in drawn.values())
+    return set(ordered[: min(max(1, count), len(ordered) - 1)])

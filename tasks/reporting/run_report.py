@@ -20,6 +20,7 @@ from tasks.reporting.sections import (
     sureness_section,
 )
 from tasks.reporting.solved import Matrix
+from tasks.reporting.supervision import label_sections, prm_sections
 
 LONG_ARM = "rl_long"
 """Plain RL with more updates: compared by compute, not by updates."""
@@ -86,7 +87,9 @@ def build_page(
     stages: Sequence[Mapping[str, Any]],
     pictures: Mapping[str, Picture],
     prm: Mapping[str, Any] | None,
+    prm_check: Mapping[str, Any] | None,
     label_costs: Sequence[Mapping[str, Any]],
+    label_audits: Sequence[Mapping[str, Any]],
     matrix: Matrix,
     browser: Browser,
 ) -> Page:
@@ -108,8 +111,8 @@ def build_page(
             ),
         ),
         matrix_section(matrix),
-        *_prm_sections(prm, pictures),
-        *_label_sections(label_costs),
+        *prm_sections(prm, prm_check, pictures),
+        *label_sections(label_costs, label_audits),
         PageSection("What it cost", "", _cost_table(stages)),
         protocol_section(scores),
     ]
@@ -196,44 +199,6 @@ def _intervals_text() -> str:
         "on the same prompts. Equal compute: rl_long spends on more updates what the PRM arms spend on baseline, "
         "samples, labels and PRM; how nearly equal, the last column says (CPU seconds for one policy)."
     )
-
-
-def _prm_sections(prm: Mapping[str, Any] | None, pictures: Mapping[str, Picture]) -> list[PageSection]:
-    if prm is None:
-        return []
-    rows = [("PRM", prm["held_out"])] + [
-        (f"control: {name}", values) for name, values in prm["controls"].items()
-    ]
-    names = ("accuracy", "balanced_accuracy", "auc", "brier", "ece", "mse")
-    table = Table(
-        ("on held-out problems", *names),
-        tuple(
-            (title, *(f"{values[name]:.3f}" if name in values else "" for name in names))
-            for title, values in rows
-        ),
-    )
-    return [
-        PageSection(
-            "How good the PRM is",
-            "Line prefixes of problems it was not fitted on. Balanced accuracy matters: most lines are negative.",
-            table,
-            (pictures["position"], pictures["reliability"]),
-        )
-    ]
-
-
-def _label_sections(costs: Sequence[Mapping[str, Any]]) -> list[PageSection]:
-    if not costs:
-        return []
-    header = tuple(name for name, value in costs[0].items() if isinstance(value, int | float))
-    rows = tuple(
-        (str(number), *(f"{cost[name]:g}" for name in header)) for number, cost in enumerate(costs, start=1)
-    )
-    return [
-        PageSection(
-            "What labels cost", "", Table(("checkpoint", *(n.replace("_", " ") for n in header)), rows)
-        )
-    ]
 
 
 def _cost_table(stages: Sequence[Mapping[str, Any]]) -> Table:

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 def run(context: StageContext) -> Mapping[str, float]:
     from tasks.sampling.models import limit_threads, load_language_model
+    from tasks.stages.prm_data import read_prm_data
 
     limit_threads()
     settings: PRMConfig = context.config.prm
     problems = {problem.problem_id: problem for problem in read_problems(context.input("problems").path)}
     model, tokenizer = load_language_model(_start(context))
-    data = _data(context, model, tokenizer, problems)
+    folders = [labels.path for labels in context.inputs["labels"]]
+    data = read_prm_data(folders, problems, model, tokenizer, settings)
     fit = _fit(context, model, data)
     value_model = fit.keep_best()
     metrics = _metrics(data, problems, value_model, _shuffled_control(context, model, data))
@@ -57,31 +59,12 @@ def _start(context: StageContext) -> Path:
     return policy.path / "policy"
 
 
-def _data(context: StageContext, model: Any, tokenizer: Any, problems: Mapping[str, Problem]) -> PRMData:
-    from tasks.method.selection import select
-    from tasks.stages.prm_data import Examples, read_labelled, split
-
-    settings: PRMConfig = context.config.prm
-    labelled = [
-        one for labels in context.inputs["labels"] for one in read_labelled(labels.path, settings.source)
-    ]
-    examples = Examples(tokenizer, model.config.max_position_embeddings, problems)
-    return split(labelled, select(labelled, settings.selection), examples, settings)
-
-
-def _new_fit(model: Any, settings: PRMConfig) -> Fit:
-    from tasks.method.engine import OptimiserSettings, PlainEngine
-    from tasks.method.prm import Fit, LineLoss
-    from tasks.method.value_model import ValueModel
-
-    loss = LineLoss(ValueModel.from_language_model(model))
-    return Fit(PlainEngine(loss, OptimiserSettings(weight_decay=settings.weight_decay)), settings)
-
-
 def _fit(context: StageContext, model: Any, data: PRMData) -> Fit:
     """Epoch by epoch with a checkpoint after each; goes on from the last one."""
+    from tasks.method.prm import Fit
+
     settings: PRMConfig = context.config.prm
-    fit = _new_fit(model, settings)
+    fit = Fit.start(model, settings)
     latest = context.checkpoints.latest()
     if latest is not None:
         fit.load(latest[1])
@@ -97,10 +80,10 @@ def _fit(context: StageContext, model: Any, data: PRMData) -> Fit:
 
 def _shuffled_control(context: StageContext, model: Any, data: PRMData) -> ValueModel:
     """The same fit to labels that mean nothing: whatever it gets right is chance."""
-    from tasks.method.prm import shuffled_targets
+    from tasks.method.prm import Fit, shuffled_targets
 
     settings: PRMConfig = context.config.prm
-    control, shuffled = _new_fit(model, settings), shuffled_targets(data.train, settings.seed)
+    control, shuffled = Fit.start(model, settings), shuffled_targets(data.train, settings.seed)
     while not control.finished:
         control.epoch(shuffled, data.watched)
         context.stop.check()
@@ -111,14 +94,15 @@ def _metrics(
     data: PRMData, problems: Mapping[str, Problem], prm: ValueModel, shuffled: ValueModel
 ) -> dict[str, Any]:
     from tasks.method.calibration import quality
-    from tasks.stages.prm_metrics import Lines, line_scores, measure, simple_controls, summary
+    from tasks.stages.prm_metrics import Lines, guesses, line_scores, measure, simple_controls, summary
 
     lines = Lines.of(data.held_out, problems)
     metrics = measure(lines, line_scores(prm, data.held_out))
     everything = Lines.of(data.held_out_all, problems)
     metrics["held_out_all"] = summary(everything, line_scores(prm, data.held_out_all))
+    metrics["guesses"] = guesses(Lines.of(data.trained, problems))
     metrics["controls"] = {
-        **simple_controls(Lines.of(data.trained, problems), lines),
+        **simple_controls(metrics["guesses"], lines),
         "shuffled_labels": quality(line_scores(shuffled, data.held_out), lines.label),
     }
     return metrics
@@ -137,7 +121,7 @@ def _draw(context: StageContext, metrics: Mapping[str, Any]) -> None:
 STAGE = Stage(
     name="fit_prm",
     kind="prm",
-    version=1,
+    version=2,
     sections=("prm",),
     inputs={"problems": "problems", "labels*": "labels", "sft": "model", "policy?": "policy"},
     run=run,

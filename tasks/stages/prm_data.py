@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tasks.config import PRMConfig
 from tasks.errors import BadInput
 from tasks.method.lines import line_end_tokens
 from tasks.method.prm import Example
-from tasks.method.selection import Labelled, hold_out
+from tasks.method.selection import Labelled, hold_out, select
 from tasks.problems import Problem
 from tasks.rows import LABELS, RESPONSES, read_rows
 from tasks.sampling.tokenizer import token_bytes
@@ -54,6 +54,14 @@ def read_labelled(folder: Path, source: str) -> list[Labelled]:
     ]
 
 
+@dataclass(frozen=True)
+class Responses:
+    """Labelled responses and their examples, every labelled line kept."""
+
+    labelled: list[Labelled]
+    examples: list[Example]
+
+
 class Examples:
     """Tokenizes labelled responses. Prompt and response apart, as they were sampled."""
 
@@ -82,16 +90,12 @@ class Examples:
             tuple(float(label) for _, label in kept),
         )
 
+    def measured(self, responses: list[Labelled]) -> Responses:
+        """For metrics: neutral lines are kept."""
+        return Responses(responses, [self.of(one, neutral_targets=True) for one in responses])
+
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
-
-
-@dataclass(frozen=True)
-class Responses:
-    """Labelled responses and their examples, every labelled line kept."""
-
-    labelled: list[Labelled]
-    examples: list[Example]
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,23 @@ class PRMData:
     held_out_all: Responses
 
 
+def read_prm_data(
+    folders: Iterable[Path],
+    problems: Mapping[str, Problem],
+    model: Any,
+    tokenizer: Any,
+    settings: PRMConfig,
+) -> PRMData:
+    """Labels artifacts as `settings` select and split them, for the language model that the PRM starts from."""
+    labelled = [one for folder in folders for one in read_labelled(folder, settings.source)]
+    examples = Examples(tokenizer, model.config.max_position_embeddings, problems)
+    return split(labelled, select(labelled, settings.selection), examples, settings)
+
+
 def split(
     labelled: Sequence[Labelled], chosen: Sequence[Labelled], examples: Examples, settings: PRMConfig
 ) -> PRMData:
-    """Hold out a share of the chosen responses' problems. Raises BadInput when the choice leaves too little for that."""
+    """Hold out a share of the problems. Raises BadInput when the choice leaves too little for that."""
     names = {one.problem_id for one in chosen}
     if len(names) < 2:
         raise BadInput(
@@ -121,20 +138,19 @@ def split(
             "at least two problems: one is held out",
         )
     held = hold_out(names, settings.validation_share, settings.seed)
+    everyone = hold_out({one.problem_id for one in labelled}, settings.validation_share, settings.seed)
+    held_all = held | (everyone - names)
 
     def fitted(responses: Sequence[Labelled]) -> list[Example]:
         made = (examples.of(one, neutral_targets=settings.neutral_targets) for one in responses)
         return [example for example in made if example.ends]
-
-    def measured(responses: list[Labelled]) -> Responses:
-        return Responses(responses, [examples.of(one, neutral_targets=True) for one in responses])
 
     trained = [one for one in chosen if one.problem_id not in held]
     held_out = [one for one in chosen if one.problem_id in held]
     return PRMData(
         fitted(trained),
         fitted(held_out),
-        measured(trained),
-        measured(held_out),
-        measured([one for one in labelled if one.problem_id in held]),
+        examples.measured(trained),
+        examples.measured(held_out),
+        examples.measured([one for one in labelled if one.problem_id in held_all]),
     )

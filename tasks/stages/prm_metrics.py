@@ -63,7 +63,9 @@ def line_scores(value_model: ValueModel, responses: Responses) -> np.ndarray:
 
 
 def summary(lines: Lines, scores: np.ndarray) -> dict[str, float]:
-    """`quality`, the number of lines and the share of +1 among them."""
+    """`quality`, the number of lines and the share of +1 among them; of no lines only their number."""
+    if not len(scores):
+        return {"lines": 0}
     return {
         **quality(scores, lines.label),
         "lines": len(scores),
@@ -87,13 +89,19 @@ def measure(lines: Lines, scores: np.ndarray) -> dict[str, Any]:
     }
 
 
-def simple_controls(train: Lines, held_out: Lines) -> dict[str, dict[str, float]]:
-    """What can be said without reading the program: the mean label, and the mean label at a line's relative position."""
-    mean = train.label.mean()
-    at_tenth = np.array(
-        [train.label[train.tenth == t].mean() if (train.tenth == t).any() else mean for t in range(TENTHS)]
-    )
+def guesses(train: Lines) -> dict[str, Any]:
+    """What can be said without reading a program: the mean label, and the mean label at a line's relative position."""
+    mean = float(train.label.mean())
+    by_tenth = [
+        float(train.label[train.tenth == t].mean()) if (train.tenth == t).any() else mean
+        for t in range(TENTHS)
+    ]
+    return {"mean": mean, "by_tenth": by_tenth}
+
+
+def simple_controls(guessed: Mapping[str, Any], lines: Lines) -> dict[str, dict[str, float]]:
+    """How good `guesses` are on other lines."""
     return {
-        "constant": quality(np.full(len(held_out.label), mean), held_out.label),
-        "position": quality(at_tenth[held_out.tenth], held_out.label),
+        "constant": quality(np.full(len(lines.label), guessed["mean"]), lines.label),
+        "position": quality(np.array(guessed["by_tenth"])[lines.tenth], lines.label),
     }

@@ -1,6 +1,6 @@
 """Tables, pictures and one HTML page from everything a run produced.
 
-in: scores (all cells and SFT), policies (all cells and the baseline), responses, labels, prm, sft
+in: scores (all cells and SFT), policies (all cells and the baseline), responses, labels, prm, prm_check, sft
 out: report.html, results.json (the same figures for programs), *.png
 
 Costs come from the manifests of the inputs: CPU seconds each stage used, the sandbox's included.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.reporting.results import ArmResult, Score
     from tasks.reporting.solved import Matrix
 
-_LINEAGE = ("sft", "responses", "labels", "prm", "policies", "scores")
+_LINEAGE = ("sft", "responses", "labels", "prm", "policies", "prm_check", "scores")
 
 
 def run(context: StageContext) -> Mapping[str, float]:
@@ -36,7 +36,7 @@ def run(context: StageContext) -> Mapping[str, float]:
     scores = [read_score(artifact.path) for artifact in context.inputs["scores"]]
     arms = arm_results(_cells(scores), *_costs(context))
     reference = {score.arm: score.summary["pass_at_1"] for score in scores if score.arm == "sft"}
-    pictures = draw_pictures(scores, arms, _curves(context), _prm_metrics(context), context.output)
+    pictures = draw_pictures(scores, arms, _curves(context), _metrics_of(context, "prm"), context.output)
     stages = _stage_costs(context)
     groups = groups_of(arms, scores)
     matrix = solved_matrix(groups, BASELINE_ARM)
@@ -47,8 +47,10 @@ def run(context: StageContext) -> Mapping[str, float]:
         scores,
         stages,
         pictures,
-        _prm_metrics(context),
-        _label_costs(context),
+        _metrics_of(context, "prm"),
+        _metrics_of(context, "prm_check"),
+        _of_labels(context, "cost.json"),
+        _of_labels(context, "audit.json"),
         matrix,
         _browser(context, matrix, [score for group in groups.values() for score in group[:1]]),
     )
@@ -132,13 +134,14 @@ def _curves(context: StageContext) -> dict[str, list[list[dict[str, float]]]]:
     return curves
 
 
-def _prm_metrics(context: StageContext) -> dict[str, Any] | None:
-    prm = context.optional_input("prm")
-    return json.loads((prm.path / "metrics.json").read_text()) if prm else None
+def _metrics_of(context: StageContext, name: str) -> dict[str, Any] | None:
+    artifact = context.optional_input(name)
+    return json.loads((artifact.path / "metrics.json").read_text()) if artifact else None
 
 
-def _label_costs(context: StageContext) -> list[dict[str, Any]]:
-    return [json.loads((artifact.path / "cost.json").read_text()) for artifact in context.inputs["labels"]]
+def _of_labels(context: StageContext, name: str) -> list[dict[str, Any]]:
+    """A JSON file of every labels artifact."""
+    return [json.loads((artifact.path / name).read_text()) for artifact in context.inputs["labels"]]
 
 
 def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
@@ -158,7 +161,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=4,
+    version=5,
     sections=("profile",),
     inputs={
         "scores*": "scores",
@@ -166,6 +169,7 @@ STAGE = Stage(
         "responses*?": "responses",
         "labels*?": "labels",
         "prm?": "prm",
+        "prm_check?": "prm_check",
         "sft": "model",
     },
     run=run,

@@ -38,6 +38,13 @@ def test_the_chain_to_the_report(train: Any) -> None:
         assert after in train.get_task(before).downstream_task_ids
 
 
+def test_the_prm_is_checked_once_all_arms_with_a_prm_are_trained(train: Any) -> None:
+    check = train.get_task("check_prm")
+    assert {"prm_arms.train_policy", "fit_prm"} <= check.upstream_task_ids
+    assert not check.upstream_task_ids & {"prm_arms.evaluate", "arms.train_policy"}
+    assert check.downstream_task_ids == {"report"}
+
+
 def test_arms_without_prm_do_not_wait_for_it(train: Any) -> None:
     upstream = {task.task_id for task in train.get_task("arms.evaluate").get_flat_relatives(upstream=True)}
     assert {"sft", "arms.train_policy", "cells_without_prm"} <= upstream

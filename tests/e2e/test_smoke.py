@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 
@@ -81,6 +83,29 @@ def test_mlflow_has_one_ended_parent_with_a_child_per_job(smoke: dict[str, Any],
     assert len(found["runs"]) == len(stages(smoke))
 
 
+def test_the_page_of_labels_opens_from_mlflow(smoke: dict[str, Any], pipeline: Pipeline) -> None:
+    envelope = stages(smoke)["supervision.label_prefixes/1"]
+    query = urlencode({"path": "labels.html", "run_uuid": envelope["mlflow_run_id"]})
+    with urlopen(f"{pipeline.settings.mlflow_uri}/get-artifact?{query}", timeout=30) as answer:
+        page = answer.read()
+    assert page == (Path(envelope["artifact"].removeprefix("file://")) / "labels.html").read_bytes()
+    assert b"<!doctype html>" in page[:100].lower()
+
+
+def test_the_prm_is_checked_on_the_policy_it_trained_and_the_report_says_so(smoke: dict[str, Any]) -> None:
+    found = {name: Path(one["artifact"].removeprefix("file://")) for name, one in stages(smoke).items()}
+    check = json.loads((found["check_prm/-1"] / "metrics.json").read_text())
+    assert check["policy"] == {"arm": "psgpo", "seed": 0}
+    assert check["responses"] == 12
+    page = (found["report/-1"] / "report.html").read_text()
+    for told in (
+        "12 programs that psgpo/seed0 wrote",
+        "control: shuffled_labels",
+        "How far labels can be trusted",
+    ):
+        assert told in page
+
+
 def test_run_again_everything_is_cached(smoke: dict[str, Any], result: Result) -> None:
     again = result("again")
     assert again["state"] == "success"
@@ -99,7 +124,7 @@ def test_without_prm_arms_the_prm_is_skipped_and_the_run_reported(result: Result
     assert outcome["state"] == "success"
     states = outcome["states"]
     assert states["report/-1"] == states["promote/-1"] == "success"
-    assert states["baseline/-1"] == states["fit_prm/-1"] == "skipped"
+    assert states["baseline/-1"] == states["fit_prm/-1"] == states["check_prm/-1"] == "skipped"
 
 
 def test_a_bad_conf_fails_the_first_task_without_retries_and_is_named(
