@@ -36,7 +36,7 @@ class RowKind:
     key: tuple[str, ...]
 
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "confirmation")
 STATUSES = ("passed", "failed", "error", "timeout", "memory", "output", "no_verdict")
 LABEL_SOURCES = ("search", "mutation")
 
@@ -155,12 +155,16 @@ def write_rows(kind: RowKind, rows: Iterable[Mapping[str, Any]], path: Path) -> 
 
 
 def read_rows(kind: RowKind, path: Path) -> list[dict[str, Any]]:
-    """Read a Parquet file written by `write_rows`; raises BadInput when its schema is not `kind`'s."""
+    """Read a Parquet file written by `write_rows`; raises BadInput when it is damaged or its schema is not `kind`'s."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise BadInput(str(path), f"no such file of {kind.name} rows")
-    table = pq.read_table(path)
-    if table.schema.remove_metadata() != arrow_schema(kind):
-        raise BadInput(str(path), f"columns are {table.schema.names}", f"the schema of {kind.name}")
-    return table.to_pylist()
+    try:
+        table = pq.read_table(path)
+        if table.schema.remove_metadata() != arrow_schema(kind):
+            raise BadInput(str(path), f"columns are {table.schema.names}", f"the schema of {kind.name}")
+        return table.to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), f"is damaged: {error!s:.200}", f"Parquet with {kind.name} rows") from error

@@ -20,6 +20,9 @@ from tasks.errors import BadInput
 ROWS_AT_ONCE = 256
 LONGEST_LINE = 64 * 2**20  # bytes; the largest real test rows (LiveCodeBench) are a few megabytes
 
+_ODD_VALUES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_FORMS = "rows as in docs/problems.md and docs/evaluation.md"
+
 Row = dict[str, Any]
 _TYPE_NAMES = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -61,6 +64,19 @@ def typed(value: Any, name: str, kind: type, where: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadInput(where, f"field {name!r} is {type(value).__name__} {value!r:.60}", _TYPE_NAMES[kind])
     return value
+
+
+@contextmanager
+def reading_row(where: str) -> Iterator[None]:
+    """Inside, whatever odd values of a row cause is bad input that names the row: no form is checked in every corner."""
+    try:
+        yield
+    except BadInput as refusal:
+        if refusal.where.startswith(where):
+            raise
+        raise BadInput(where, f"field {refusal.where!r} {refusal.problem}", refusal.allowed) from refusal
+    except _ODD_VALUES as error:
+        raise BadInput(where, f"is malformed: {type(error).__name__}: {error!s:.200}", _FORMS) from error
 
 
 @contextmanager
@@ -111,8 +127,8 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path} row {number}", row
-    except pa.ArrowInvalid as error:
-        raise BadInput(str(path), f"is not Parquet: {error}") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput(f"{path} row {number + 1}", f"is not Parquet: {error}") from error
 
 
 def _require_file(path: Path) -> None:

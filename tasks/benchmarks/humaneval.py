@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.benchmarks.benchmark import Protocol
 from tasks.benchmarks.continuation import continuation_program, continuation_prompt
 from tasks.benchmarks.extraction import prompt_helpers
-from tasks.benchmarks.files import field, read_objects
+from tasks.benchmarks.files import Row, field, read_objects, reading_row
 from tasks.benchmarks.problem_rows import problem_row
 from tasks.problems import Problem
 from tasks.sandbox.program import AssertTests, Program, Tests
@@ -28,22 +28,28 @@ PROTOCOLS = {
 def problems(path: Path) -> Iterator[Problem]:
     """Raises BadInput, naming file and line, for a row that lacks a field."""
     for where, row in read_objects(path):
-        prompt, entry_point = field(row, "prompt", str, where), field(row, "entry_point", str, where)
-        given = {
-            "problem_id": field(row, "task_id", str, where),
-            "prompt": prompt,
-            "reference": field(row, "canonical_solution", str, where),
-            "split": "test",
-            "source": NAME,
-            "licence": "MIT",
-        }
-        decides = AssertTests(
-            entry_point,
-            calls=("check(candidate)",),
-            source=field(row, "test", str, where),
-            prelude=prompt_helpers(prompt, entry_point),
-        )
-        yield Problem(**problem_row(where, given, decides))
+        with reading_row(where):
+            problem = Problem(**_row(row, where))
+        yield problem
+
+
+def _row(row: Row, where: str) -> Row:
+    prompt, entry_point = field(row, "prompt", str, where), field(row, "entry_point", str, where)
+    given = {
+        "problem_id": field(row, "task_id", str, where),
+        "prompt": prompt,
+        "reference": field(row, "canonical_solution", str, where),
+        "split": "test",
+        "source": NAME,
+        "licence": "MIT",
+    }
+    decides = AssertTests(
+        entry_point,
+        calls=("check(candidate)",),
+        source=field(row, "test", str, where),
+        prelude=prompt_helpers(prompt, entry_point),
+    )
+    return problem_row(where, given, decides)
 
 
 def prompt(problem: Problem, protocol: Protocol) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.benchmarks import import_forms, mbpp
-from tasks.benchmarks.files import Row, field, read_objects, typed
+from tasks.benchmarks.files import Row, field, read_objects, reading_row, typed
 from tasks.benchmarks.problem_rows import problem_row
 from tasks.errors import BadInput
 from tasks.rows import PROBLEMS
@@ -54,7 +54,9 @@ def load_problems(path: Path) -> Iterator[Row]:
     importer: Callable[[Row, str], Iterator[Row]] | None = None
     for where, given in read_objects(path):
         importer = importer or _importer_for(given, where)
-        for row in importer(given, where):
+        with reading_row(where):
+            rows = list(importer(given, where))
+        for row in rows:
             identity = hashlib.blake2b(row["problem_id"].encode(), digest_size=12).digest()
             if identity in first_seen:
                 raise BadInput(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.benchmarks.benchmark import Protocol
-from tasks.benchmarks.files import Row, field, read_objects, typed
+from tasks.benchmarks.files import Row, field, read_objects, reading_row, typed
 from tasks.benchmarks.problem_rows import docstring_prompt, parse_json, problem_row
 from tasks.errors import BadInput
 from tasks.problems import Problem
@@ -57,7 +57,9 @@ def dated_problems(
     """
     for where, row in read_objects(path):
         if (start is None and end is None) or _in_window(row, start, end, where):
-            yield _date(row), Problem(**_row(row, where))
+            with reading_row(where):
+                problem = Problem(**_row(row, where))
+            yield _date(row), problem
 
 
 def window(path: Path) -> str:
@@ -118,7 +120,7 @@ _STRING_LENGTH = {b"\x8c": 1, b"X": 4, b"\x8d": 8}  # unicode strings, by the by
 def _row(row: Row, where: str) -> Row:
     starter = row.get("starter_code") or ""
     question = field(row, "question_content", str, where)
-    metadata = parse_json(row.get("metadata") or {}, "metadata", where)
+    metadata = typed(parse_json(row.get("metadata") or {}, "metadata", where), "metadata", dict, where)
     given = {
         "problem_id": str(row.get("question_id") or field(row, "question_id", str, where)),
         "prompt": docstring_prompt(question + (f"\n\nStart from:\n{starter}" if starter.strip() else "")),

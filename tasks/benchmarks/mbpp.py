@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tasks.benchmarks.benchmark import Protocol
 from tasks.benchmarks.extraction import normalise
-from tasks.benchmarks.files import Row, field, read_objects, typed
+from tasks.benchmarks.files import Row, field, read_objects, reading_row, typed
 from tasks.benchmarks.problem_rows import problem_row
 from tasks.errors import BadInput
 from tasks.problems import Problem
@@ -91,7 +91,10 @@ def tests(problem: Problem) -> Tests:
 
 
 def _all_problems(path: Path) -> Iterator[Problem]:
-    return (Problem(**_row(row, where)) for where, row in read_objects(path))
+    for where, row in read_objects(path):
+        with reading_row(where):
+            problem = Problem(**_row(row, where))
+        yield problem
 
 
 def _row(row: Row, where: str) -> Row:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.benchmarks.files import Row
+from tasks.benchmarks.files import Row, typed
 from tasks.errors import BadInput
 from tasks.rows import SPLITS
 from tasks.sandbox import tests_to_json
@@ -21,7 +21,7 @@ def problem_row(where: str, given: Mapping[str, Any], tests: Tests) -> Row:
     split = given.get("split") or split_by_id(given["problem_id"])
     if split not in SPLITS:
         raise BadInput(where, f"field 'split' is {split!r}", ", ".join(SPLITS))
-    return {
+    row = {
         "problem_id": given["problem_id"],
         "prompt": given["prompt"],
         "entry_point": "" if isinstance(tests, StdioTests) else tests.entry_point,
@@ -32,6 +32,18 @@ def problem_row(where: str, given: Mapping[str, Any], tests: Tests) -> Row:
         "source": given["source"],
         "licence": given.get("licence", "unknown"),
     }
+    for name, value in row.items():
+        if name != "difficulty" and not (name == "reference" and value is None):
+            _require_text(value, name, where)
+    return row
+
+
+def _require_text(value: Any, name: str, where: str) -> None:
+    """Half of a surrogate pair is a string in Python and no text in any file."""
+    try:
+        typed(value, name, str, where).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(where, f"field {name!r}: {error.reason} at {error.start}", "Unicode text") from error
 
 
 def split_by_id(problem_id: str) -> str:
@@ -51,7 +63,7 @@ def parse_json(text: Any, name: str, where: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(where, f"field {name!r} is not JSON: {error}") from error
 
 

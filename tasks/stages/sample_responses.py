@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.config import SampleConfig
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TryAgain
 from tasks.problems import Problem, read_problems
 from tasks.rows import RESPONSES, write_rows
 from tasks.stages.stage import Stage, StageContext
@@ -51,8 +51,12 @@ def run(context: StageContext) -> Mapping[str, float]:
         }
         for answer in graded
     ]
+    summary = _summary(rows)
+    if summary["no_verdict_share"] > context.config.ppo.max_no_verdict:
+        # what was not judged would be missing from the labels, and nobody would notice
+        raise TryAgain(f"the sandbox gave no verdict for {summary['no_verdict_share']:.0%} of the responses")
     write_rows(RESPONSES, rows, context.output / "responses.parquet")
-    return _summary(rows)
+    return summary
 
 
 def _draw(context: StageContext, sample: SampleConfig, checkpoint: int) -> list[Problem]:

@@ -132,10 +132,14 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
         manifest = json.loads(data)
         if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
             raise ValueError("not a mapping with `files`")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(where, f"is damaged: {error}") from error
     if manifest.get("format") != FORMAT:
-        raise BadInput(where, f"has format {manifest.get('format')!r}", str(FORMAT))
+        raise BadInput(
+            where,
+            f"has format {manifest.get('format')!r:.40}, this revision reads {FORMAT}",
+            "the revision that wrote it, or the stage run again: artifacts are made anew from their inputs",
+        )
     if manifest.get("seal") != seal_of(manifest) or data != _render(manifest):
         raise BadInput(where, "is damaged: it does not match its seal")
     return manifest
@@ -161,6 +165,8 @@ def fetch(store: Store, key: str, cache: Path) -> Artifact:
 
 def _bring(store: Store, key: str, folder: Path, name: str, entry: Mapping[str, Any]) -> None:
     path = folder / name
+    if not isinstance(entry, Mapping) or "\0" in name:
+        raise BadInput(f"{store.uri}/{key}/{MANIFEST}", f"says of {name!r:.80} nothing that can be used")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BadInput(f"{store.uri}/{key}", f"file name {name!r} leaves the artifact")
     if store.local_path(key) is None and not _matches(path, entry):
@@ -213,4 +219,4 @@ def _download(store: Store, key: str, path: Path) -> None:
 
 
 def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == entry["size"] and hash_file(path) == entry["sha256"]
+    return path.is_file() and path.stat().st_size == entry.get("size") and hash_file(path) == entry.get("sha256")

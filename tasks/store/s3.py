@@ -3,6 +3,8 @@
 Server, region and credentials come from boto3's usual places (`AWS_ENDPOINT_URL_S3`, `AWS_ACCESS_KEY_ID`, ...). Artifacts
 are complete or absent only if the server honours `If-None-Match: *`; some ignore it silently, so opening a store proves
 it and refuses such a server.
+
+A server that is away, or not well (5xx), after all tries means "try again" (TryAgain); one that refuses is bad input.
 """
 
 from __future__ import annotations
@@ -10,26 +12,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 import boto3
+from boto3.exceptions import RetriesExceededError, S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,
 )
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TryAgain
 from tasks.store.progress import TransferProgress
 
 PROBE_KEY = "_probe/if-none-match"
 CONFLICT_TRIES = 5
 READ_TRIES = 5  # of a body that breaks off: the client itself tries only what has not begun
+_AWAY = (ConnectionError, HTTPClientError, IncompleteReadError, RetriesExceededError)
 _PART_BYTES = 64 << 20
 _TRANSFER = TransferConfig(
     multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4
@@ -55,7 +61,8 @@ class S3Store:
         session = boto3.Session()
         try:
             self.client = session.client("s3", config=_CLIENT, region_name=session.region_name or "us-east-1")
-            self._probe()
+            with self._reaching():
+                self._probe()
         except (ClientError, BotoCoreError, ValueError) as error:
             raise BadInput(
                 f"store {self.uri}",
@@ -66,45 +73,54 @@ class S3Store:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         for attempt in range(CONFLICT_TRIES):
             try:
-                self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
+                with self._reaching(conflict=attempt == CONFLICT_TRIES - 1):
+                    self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
                 return True
             except ClientError as error:
                 if _status(error) == 412:
                     return False
-                if _status(error) != 409 or attempt == CONFLICT_TRIES - 1:
+                if _status(error) != 409:
                     raise
                 time.sleep(0.05 * 2**attempt)  # another writer is at it: one of us will find the key there
         raise AssertionError("unreachable")
 
     def upload(self, key: str, path: Path) -> None:
         progress = TransferProgress(f"up {key}", path.stat().st_size)
-        self.client.upload_file(str(path), self.bucket, self._key(key), Config=_TRANSFER, Callback=progress)
+        with self._reaching():
+            self.client.upload_file(
+                str(path), self.bucket, self._key(key), Config=_TRANSFER, Callback=progress
+            )
 
     def download(self, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         progress = TransferProgress(f"down {key}")
         try:
-            self.client.download_file(
-                self.bucket, self._key(key), str(path), Config=_TRANSFER, Callback=progress
-            )
+            with self._reaching():
+                self.client.download_file(
+                    self.bucket, self._key(key), str(path), Config=_TRANSFER, Callback=progress
+                )
         except ClientError as error:
             raise _missing(error, key) from None
 
     def read(self, key: str) -> bytes:
-        for attempt in range(READ_TRIES):
+        try:
+            with self._reaching():
+                return self._read(self._key(key))
+        except ClientError as error:
+            raise _missing(error, key) from None
+
+    def _read(self, key: str) -> bytes:
+        for attempt in range(READ_TRIES - 1):
             try:
-                return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
-            except ClientError as error:
-                raise _missing(error, key) from None
+                return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
-                if attempt == READ_TRIES - 1:
-                    raise
                 time.sleep(0.05 * 2**attempt)
-        raise AssertionError("unreachable")
+        return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def exists(self, key: str) -> bool:
         try:
-            self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+            with self._reaching():
+                self.client.head_object(Bucket=self.bucket, Key=self._key(key))
         except ClientError as error:
             if _status(error) == 404:
                 return False
@@ -116,15 +132,29 @@ class S3Store:
             Bucket=self.bucket, Prefix=self._key(prefix) + "/"
         )
         cut = len(self._key("x")) - 1
-        for page in pages:
-            for entry in page.get("Contents", ()):
-                yield entry["Key"][cut:]
+        with self._reaching():
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"][cut:]
 
     def delete(self, key: str) -> None:
-        self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
+        with self._reaching():
+            self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     def local_path(self, key: str) -> Path | None:
         return None
+
+    @contextmanager
+    def _reaching(self, *, conflict: bool = True) -> Iterator[None]:
+        """Inside, what a later try may mend is TryAgain; a `conflict` (409) only where nobody waits it out."""
+        try:
+            yield
+        except (S3UploadFailedError, ClientError, *_AWAY) as error:
+            cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
+            refused = isinstance(cause, ClientError) and not _may_pass(cause, conflict)
+            if cause is None or refused:
+                raise
+            raise TryAgain(f"store {self.uri}: {_reason(cause)}") from None
 
     def _key(self, key: str) -> str:
         if ".." in key.split("/") or key.startswith("/"):
@@ -155,11 +185,16 @@ def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def _may_pass(error: ClientError, conflict: bool) -> bool:
+    status = _status(error)
+    return status >= 500 or status in (408, 429) or (status == 409 and conflict)
+
+
 def _missing(error: ClientError, key: str) -> Exception:
     return FileNotFoundError(key) if _status(error) == 404 else error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Why, in words that hold no credentials: a server's messages may repeat what it was sent."""
     if isinstance(error, ClientError):
         return (

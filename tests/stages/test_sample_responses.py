@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TryAgain
 from tasks.rows import PROBLEMS, RESPONSES, read_rows
 
 
@@ -32,3 +34,22 @@ def test_a_checkpoint_that_does_not_exist_is_refused_with_those_that_do(micro):
     inputs = {"problems": micro.problems(), "policy": micro.baseline()}
     with pytest.raises(BadInput, match=r"cell.checkpoint 9.*1, 2"):
         micro.stage("sample_responses", "cell.checkpoint=9", **inputs)
+
+
+def test_a_sandbox_that_judges_too_few_stops_the_stage_and_nothing_is_published(micro, files, monkeypatch):
+    from tasks.sandbox.program import Verdict
+    from tasks.stages import generation
+
+    real = generation.answers
+
+    def blinded(*arguments):
+        first, second, *rest = real(*arguments)
+        blind = Verdict("no_verdict", 0, 8, 0.0)
+        return [dataclasses.replace(first, verdict=blind), dataclasses.replace(second, verdict=blind), *rest]
+
+    monkeypatch.setattr(generation, "answers", blinded)
+    inputs = {"problems": micro.problems(), "policy": micro.baseline()}
+    with pytest.raises(TryAgain, match="no verdict for 17% of the responses"):
+        micro.stage("sample_responses", "cell.checkpoint=1", "sample.seed=3", **inputs)
+    lenient = ("cell.checkpoint=1", "sample.seed=3", "ppo.max_no_verdict=0.2")
+    assert micro.stage("sample_responses", *lenient, **inputs)["metrics"]["no_verdict_share"] > 0.1

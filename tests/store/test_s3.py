@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.config import Config
 
+import tasks.store.s3 as s3_module
 from tasks.config import load_config
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TryAgain
 from tasks.stages.stage import Job, run_stage
 from tasks.store import open_store
 from tasks.store.s3 import S3Store
@@ -95,8 +96,25 @@ def test_a_conflict_is_tried_again(fake: type[FakeServer]) -> None:
     fake.statuses = [409, 409, 200]
     assert store.put_if_absent("key", b"x")
     fake.statuses = [409]
-    with pytest.raises(ClientError, match="409"):
+    with pytest.raises(TryAgain, match="store s3://bucket/prefix: the server answers 409"):
         store.put_if_absent("key", b"x")
+
+
+def test_a_server_that_is_away_or_not_well_means_try_again_for_a_stage_too(
+    fake: type[FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tasks.store.s3._CLIENT", s3_module._CLIENT.merge(Config(retries={"max_attempts": 1}))
+    )
+    fake.statuses = [503]
+    with pytest.raises(
+        TryAgain, match="store s3://bucket/unwell: the server answers 503 Planted503"
+    ) as unwell:
+        open_store("s3://bucket/unwell")
+    assert "planted-secret" not in str(unwell.value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with pytest.raises(TryAgain, match="store s3://bucket/away: EndpointConnectionError"):
+        open_store("s3://bucket/away")
 
 
 def test_server_errors_are_tried_again(fake: type[FakeServer]) -> None:
@@ -147,14 +165,14 @@ def test_a_connection_that_drops_in_the_middle_is_tried_again(
     server.shutdown()
 
 
-def test_a_connection_that_always_drops_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_always_drops_means_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = type("Handler", (BreakingOff,), {"breaks": 99, "reads": 0})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with pytest.raises(BotoCoreError):
+    with pytest.raises(TryAgain, match="store s3://bucket/prefix"):
         open_store("s3://bucket/prefix").read("key")
     server.shutdown()
 

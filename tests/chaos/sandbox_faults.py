@@ -1,0 +1,76 @@
+"""The sandbox's service is killed under load: no program gets a wrong verdict, and every program gets one."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from tasks.errors import BadInput
+from tasks.sandbox import Limits, Program, Sandbox
+from tasks.sandbox.program import CallTests, Case
+from tasks.sandbox.remote import ask_service
+from tests.chaos.scene import Scene
+from tests.chaos.tally import Tally
+from tests.chaos.toys import ROOT
+from tests.conftest import free_port
+from tests.servers import Server
+
+PROGRAMS = 60
+LIMITS = Limits(cpu_seconds=2, wall_seconds=20, memory_mb=256)
+
+
+def faults(scene: Scene) -> Iterator[Tally]:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    argv = [sys.executable, "-m", "tasks.sandbox", "serve", "--workers", "2", "--port", str(port)]
+    server = Server(argv, {"PYTHONPATH": str(ROOT)}, scene.folder / "sandbox", lambda: _answers(address))
+    server.start()
+    scene.closing.callback(server.stop)
+    tally = Tally("sandbox server killed under load and started again")
+    for number in range(scene.times):
+        _killed_under_load(scene, server, address, number, tally)
+    yield tally
+
+
+def _killed_under_load(scene: Scene, server: Server, address: str, number: int, tally: Tally) -> None:
+    """Half of the programs are right. After the service is back, what had no verdict is asked again, as a retry does."""
+    generator = random.Random(f"sandbox/{scene.seed}/{number}")
+    programs = {index: _program(index, right=generator.random() < 0.5) for index in range(PROGRAMS)}
+    restart = threading.Thread(target=_kill_and_start, args=(server, generator.uniform(0.05, 1.0)))
+    with Sandbox.open(address=address) as sandbox:
+        restart.start()
+        handles = {index: sandbox.submit(program) for index, (program, _) in programs.items()}
+        verdicts = {index: handle.result() for index, handle in handles.items()}
+        restart.join()
+        for index, verdict in verdicts.items():
+            if verdict.status == "no_verdict":
+                verdicts[index] = sandbox.submit(programs[index][0]).result()
+    tally.injected += 1
+    for index, (_, status) in programs.items():
+        found = verdicts[index].status
+        tally.lost += found == "no_verdict"
+        tally.check(found in (status, "no_verdict"), f"program {index}: {found}, not {status}")
+    tally.completed += all(verdict.status != "no_verdict" for verdict in verdicts.values())
+
+
+def _program(index: int, right: bool) -> tuple[Program, str]:
+    code = f"def f(n):\n    return n + {index if right else index + 1}\n"
+    return Program(code, CallTests("f", (Case((1,), 1 + index),)), LIMITS), "passed" if right else "failed"
+
+
+def _kill_and_start(server: Server, after: float) -> None:
+    time.sleep(after)
+    server.kill()
+    time.sleep(0.5)
+    server.start()
+
+
+def _answers(address: str) -> bool:
+    try:
+        ask_service(address)
+    except BadInput:
+        return False
+    return True
