@@ -66,10 +66,21 @@ class DataConfig(Section):
     """Training problems."""
 
     source: str = Field("stepcode", description="`stepcode`, or a problems file (.jsonl or .parquet)")
+    domain: Literal["lists", "strings", "records"] = Field(
+        "lists",
+        description="what StepCode programs work on",
+        exclude_if=lambda value: value == "lists",  # what was made before the setting keeps its digest
+    )
     seed: int = Field(0, ge=0)
     train_problems: Positive = 4000
     validation_problems: Positive = 300
     test_problems: Positive = 300
+    confirmation_problems: int = Field(
+        0,
+        ge=0,
+        description="StepCode: a fourth split, whose step combinations training then leaves out (`docs/study.md`)",
+        exclude_if=lambda value: value == 0,
+    )
     steps_min: int = Field(1, ge=1, le=8, description="fewest steps of a StepCode problem")
     steps_max: int = Field(8, ge=1, le=8, description="most steps of a StepCode problem")
     wrong_line_min: Share = Field(0.1, description="lowest wrong-line rate of an operation in demonstrations")
@@ -258,7 +269,10 @@ class EvaluationConfig(Section):
     samples: Positive = Field(2, description="n samples per problem")
     temperature: Temperature = Field(0.2, description="0: greedy")
     max_new_tokens: Positive = 224
-    problems: int = Field(150, ge=0, description="problems of the test split used, in file order; 0: all")
+    split: Literal["test", "validation", "confirmation"] = Field(
+        "test", description="which problems are asked", exclude_if=lambda value: value == "test"
+    )
+    problems: int = Field(150, ge=0, description="problems of the split used, in file order; 0: all")
     seed: int = Field(0, ge=0)
     style: Literal["base", "chat"] = Field(
         "base", description="`base`: the model continues the prompt; `chat`: it is asked by its chat template"

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations as choices
 from math import prod
 
+from tasks.benchmarks.stepcode_domain import Domain
+from tasks.benchmarks.stepcode_lists import LISTS
 from tasks.benchmarks.stepcode_steps import Step, long_steps, steps
 
 VALIDATION_PERCENT = 10
 TEST_PERCENT = 10
+CONFIRMATION_PERCENT = 10
 ROUNDS = 4
 
 LONG_FROM = 7
@@ -49,28 +52,30 @@ class Permutation:
         return left << half | right
 
 
-def combinations(split: str, length: int, reduces: bool, seed: int) -> Iterator[tuple[Step, ...]]:
+def combinations(
+    split: str, length: int, reduces: bool, seed: int, domain: Domain = LISTS, reserve: bool = False
+) -> Iterator[tuple[Step, ...]]:
     """Every combination of `length` steps in `split` that ends in a number (`reduces`) or a list, once each.
 
-    Only the last step may reduce the list to a number, and no operation occurs twice.
+    Only the last step may reduce the list to a number, and no operation occurs twice. `reserve`: as in `split_of`.
     """
-    tables = _tables(length, reduces)
+    tables = _tables(domain, length, reduces)
     sizes = [_size(table) for table in tables]
-    permutation = Permutation(sum(sizes), f"stepcode/{seed}/{length}/{reduces}")
+    permutation = Permutation(sum(sizes), f"{domain.stream}/{seed}/{length}/{reduces}")
     for index in range(permutation.size):
         combination = _combination(tables, sizes, permutation[index])
         distinct = len({step.operation for step in combination}) == length
-        if distinct and split_of(digest_of([step.phrase for step in combination])) == split:
+        if distinct and split_of(digest_of([step.phrase for step in combination]), reserve) == split:
             yield combination
 
 
-def _tables(length: int, reduces: bool) -> list[list[Sequence[Step]]]:
+def _tables(domain: Domain, length: int, reduces: bool) -> list[list[Sequence[Step]]]:
     """For each arrangement of long and other steps, which steps may stand at which place; one without long steps."""
-    inner = [step for step in steps() if not step.reduces]
-    final = [step for step in steps() if step.reduces == reduces]
+    inner = [step for step in steps(domain) if not step.reduces]
+    final = [step for step in steps(domain) if step.reduces == reduces]
     long = LONG_STEPS if length >= LONG_FROM else 0
     return [
-        [*(long_steps() if place in places else inner for place in range(length - 1)), final]
+        [*(long_steps(domain) if place in places else inner for place in range(length - 1)), final]
         for places in choices(range(length - 1), long)
     ]
 
@@ -99,9 +104,15 @@ def digest_of(phrases: Sequence[str]) -> bytes:
     return hashlib.blake2b("\n".join(phrases).encode(), digest_size=8).digest()
 
 
-def split_of(digest: bytes) -> str:
-    """`train`, `validation` or `test`, decided by the combination alone."""
+def split_of(digest: bytes, reserve: bool = False) -> str:
+    """`train`, `validation` or `test`, decided by the combination alone.
+
+    `reserve` takes a part of `train` for `confirmation`, and changes nothing for the others.
+    """
     percent = int.from_bytes(digest, "big") % 100
     if percent < TEST_PERCENT:
         return "test"
-    return "validation" if percent < TEST_PERCENT + VALIDATION_PERCENT else "train"
+    if percent < TEST_PERCENT + VALIDATION_PERCENT:
+        return "validation"
+    reserved = reserve and percent < TEST_PERCENT + VALIDATION_PERCENT + CONFIRMATION_PERCENT
+    return "confirmation" if reserved else "train"

@@ -5,24 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from tasks.benchmarks.stepcode_steps import Run, Step, Value
+from tasks.benchmarks.stepcode_domain import Domain, Value
+from tasks.benchmarks.stepcode_lists import LISTS
+from tasks.benchmarks.stepcode_steps import Run, Step
 from tasks.sandbox.program import Case
 
-NUMBERS = range(-12, 21)
-NEGATIVE = range(-12, 0)
-LENGTHS = range(7, 13)
 RANDOM_TESTS = 6
 EXTRA_TESTS = 8
 FAILING_TESTS = 2
 
 
-def choose_tests(combination: Sequence[Step], rng: random.Random) -> tuple[Case, ...] | None:
-    """Random lists and edge cases, and more random lists that catch what those miss; None if a fault stays uncaught.
+def choose_tests(
+    combination: Sequence[Step], rng: random.Random, domain: Domain = LISTS
+) -> tuple[Case, ...] | None:
+    """Random inputs and edge cases, and more random ones that catch what those miss; None if a fault stays uncaught.
 
     A fault is a wrong variant of one step, or that step left out; caught means that it fails FAILING_TESTS tests.
     """
-    inputs = [_random_list(rng) for _ in range(RANDOM_TESTS)] + _edge_cases(rng)
-    traces = [_trace(combination, xs) for xs in inputs]
+    inputs = [domain.random_input(rng) for _ in range(RANDOM_TESTS)] + domain.edge_cases(rng)
+    traces = [_trace(combination, given) for given in inputs]
     spare = EXTRA_TESTS
     for position, step in enumerate(combination):
         for fault in (*step.run_wrong, _left_out):
@@ -31,7 +32,7 @@ def choose_tests(combination: Sequence[Step], rng: random.Random) -> tuple[Case,
                 if not caught or not spare:
                     return None
                 spare -= 1
-                traces.append(_trace(combination, _random_list(rng)))
+                traces.append(_trace(combination, domain.random_input(rng)))
                 caught += _differs(combination, position, fault, traces[-1])
     return tuple(Case((trace[0],), trace[-1]) for trace in traces)
 
@@ -68,13 +69,3 @@ def _differs(combination: Sequence[Step], position: int, fault: Run, trace: list
         if value == right:
             return False
     return True
-
-
-def _edge_cases(rng: random.Random) -> list[list[int]]:
-    """Empty, one number, all negative, full of duplicates."""
-    few = rng.choices(NUMBERS, k=3)
-    return [[], rng.choices(NUMBERS), rng.choices(NEGATIVE, k=6), rng.choices(few, k=9)]
-
-
-def _random_list(rng: random.Random) -> list[int]:
-    return rng.choices(NUMBERS, k=rng.choice(LENGTHS))

@@ -1,4 +1,4 @@
-"""Put a benchmark's test problems to one model, grade the answers, and say how sure the score is.
+"""Put a benchmark's problems to one model, grade the answers, and say how sure the score is.
 
 in: problems (a benchmark, or a training run's own), policy (or model), training (what the model was trained on, if known)
 out: samples.parquet, summary.json
@@ -46,7 +46,7 @@ def run(context: StageContext) -> Mapping[str, float]:
     folder = context.input("problems").path
     prepared = read_prepared(folder)
     bench, protocol = choose_protocol(prepared, settings)
-    problems = read_problems(folder, "test")[: settings.problems or None]
+    problems = read_problems(folder, settings.split)[: settings.problems or None]
     contamination = _contamination(context, problems)
     limits = _limits(context.config.sandbox, prepared, bench)
     sampler = sampler_for(_checkpoint(context), protocol.stop)

@@ -17,7 +17,7 @@ from tasks.benchmarks import stepcode
 from tasks.benchmarks.importers import load_problems
 from tasks.config import DataConfig
 from tasks.errors import BadInput
-from tasks.rows import DEMONSTRATIONS, PROBLEMS, write_rows
+from tasks.rows import DEMONSTRATIONS, PROBLEMS, SPLITS, write_rows
 from tasks.stages.stage import RestrictedConfig, Stage, StageContext
 from tasks.store import hash_files
 
@@ -28,7 +28,8 @@ def run(context: StageContext) -> Mapping[str, float]:
     demonstrations = list(_demonstrations(data, [row for row in rows if row["split"] == "train"]))
     write_rows(PROBLEMS, rows, context.output / "problems.parquet")
     write_rows(DEMONSTRATIONS, demonstrations, context.output / "demonstrations.parquet")
-    counts = {split: sum(row["split"] == split for row in rows) for split in ("train", "validation", "test")}
+    counts = {split: sum(row["split"] == split for row in rows) for split in SPLITS}
+    counts = {split: count for split, count in counts.items() if count or split != "confirmation"}
     context.progress(len(rows), len(rows), str(counts))
     return {"demonstrations": len(demonstrations), **counts}
 
@@ -39,9 +40,11 @@ def _stepcode(data: DataConfig) -> Iterator[dict[str, Any]]:
         "train": data.train_problems,
         "validation": data.validation_problems,
         "test": data.test_problems,
+        "confirmation": data.confirmation_problems,
     }
+    domain, reserve = stepcode.DOMAINS[data.domain], data.confirmation_problems > 0
     for split, count in counts.items():
-        yield from stepcode.generate(split, data.seed, steps, count)
+        yield from stepcode.generate(split, data.seed, steps, count, domain, reserve)
 
 
 def _demonstrations(data: DataConfig, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -96,7 +96,7 @@ def test_no_problem_occurs_twice_in_a_stream_and_short_lengths_run_out():
 
 def test_splits_share_no_combination():
     prompts = {
-        split: {row["prompt"] for row in stepcode.generate(split, seed=seed, steps=(1, 2), count=None)}
+        split: {row["prompt"] for row in stepcode.generate(split, seed, (1, 2), None, reserve=True)}
         for seed, split in enumerate(SPLITS)
     }
     assert all(not prompts[a] & prompts[b] for a, b in itertools.combinations(SPLITS, 2))
@@ -107,6 +107,18 @@ def test_split_shares_are_as_declared():
     splits = [split_of(digest_of([str(number)])) for number in range(5000)]
     assert splits.count("test") / 5000 == pytest.approx(0.10, abs=0.02)
     assert splits.count("validation") / 5000 == pytest.approx(0.10, abs=0.02)
+
+
+def test_confirmation_is_taken_from_training_and_from_nothing_else():
+    def drawn(split, reserve):
+        return [row["problem_id"] for row in stepcode.generate(split, 3, (1, 2), None, reserve=reserve)]
+
+    for split in ("validation", "test"):
+        assert drawn(split, True) == drawn(split, False)
+    kept = set(drawn("confirmation", True))
+    assert kept | set(drawn("train", True)) == set(drawn("train", False))
+    assert kept <= set(drawn("train", False)), "without the reserve, training has them"
+    assert drawn("confirmation", False) == []
 
 
 def test_same_seed_same_rows_other_seed_other_rows():
