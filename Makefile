@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench lock base-image images
+.PHONY: help setup demo up down test chaos lint bench lock base-image images
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ down: ## stop them; state stays in .state/
 
 test: setup ## the whole test suite
 	@$(RUN) -m pytest
+
+chaos: setup ## inject faults into everything and count what is lost or there twice (half an hour)
+	@$(RUN) -m tests.chaos
 
 lint: setup ## ruff and mypy
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy

@@ -1,6 +1,7 @@
 """Run a job as a process: its lines as they come, its limits held, its result line at the end.
 
-The job gets a session of its own, so that it ends with everything it started. On Linux it is also told to stop
+The job gets a session of its own, so that it ends with everything it started, and a folder for temporary files, so
+that a job that is killed leaves none (a checkpoint under way may be gigabytes). On Linux it is also told to stop
 (SIGTERM, so it saves a checkpoint) when the process that runs it dies without a word.
 """
 
@@ -49,10 +50,13 @@ class JobProcess:
 
     def run(self, on_line: Callable[[str], None]) -> Outcome:
         """Start the job and follow it to its end; every line on its stderr goes to `on_line`."""
-        with tempfile.TemporaryFile() as output:
+        with (
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryDirectory(prefix="psgpo-job-", ignore_cleanup_errors=True) as scratch,
+        ):
             process = self._process = subprocess.Popen(
                 self._call.argv,
-                env=dict(self._call.env),
+                env={**self._call.env, "TMPDIR": scratch},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.PIPE,

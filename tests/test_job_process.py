@@ -59,6 +59,19 @@ def test_lines_arrive_while_the_job_runs() -> None:
     assert seen[0] < 1.2
 
 
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"])
+def test_no_temporary_file_is_left_of_a_job_not_even_of_a_killed_one(end: str) -> None:
+    _, (folder,) = run(f"""
+import os, sys, tempfile
+folder = tempfile.mkdtemp()
+open(folder + "/large", "w").close()
+print(folder, file=sys.stderr, flush=True)
+{end}
+""")
+    assert Path(folder).parent.name.startswith("psgpo-job-")
+    assert not Path(folder).parent.exists()
+
+
 def test_exit_code_is_kept() -> None:
     outcome, lines = run("import sys; print('error: bad', file=sys.stderr); sys.exit(64)")
     assert (outcome.code, outcome.stopped, lines) == (64, "", ["error: bad"])

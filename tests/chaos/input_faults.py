@@ -6,6 +6,7 @@ import random
 import traceback
 from collections.abc import Iterator
 
+from tests.chaos.bombs import bombs, refused
 from tests.chaos.readers import READERS
 from tests.chaos.scene import Scene
 from tests.chaos.tally import Tally
@@ -26,3 +27,10 @@ def faults(scene: Scene) -> Iterator[Tally]:
             except Exception:
                 tally.check(False, f"example {example}: {traceback.format_exc()[-600:]}")
         yield tally
+    (scene.folder / "bombs").mkdir()
+    tally = Tally("bad input: bombs, long lines, links, names that lead elsewhere")
+    for what, read, names in bombs(scene.folder / "bombs"):
+        tally.injected += 1
+        problem = refused(read, names)
+        tally.completed += tally.check(not problem, f"{what}: {problem}")
+    yield tally

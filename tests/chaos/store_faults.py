@@ -199,14 +199,16 @@ def wrong_clock(scene: Scene) -> Tally:
     return tally
 
 
-def _until_done(transfer: Callable[[], Any], tries: int = 5) -> Any:
+def _until_done(transfer: Callable[[], Any], patience: float = 60.0) -> Any:
     """What a retried job does. Only what says "try again" is tried again."""
-    for _ in range(tries - 1):
+    deadline = time.monotonic() + patience
+    while True:
         try:
             return transfer()
         except TryAgain:
-            time.sleep(0.2)
-    return transfer()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def _store() -> Store:
