@@ -107,7 +107,8 @@ def _row(row: Row, where: str) -> Row:
     imports = [typed(one, "test_imports", str, where) for one in row.get("test_imports") or []]
     setup = normalise("\n".join([*imports, row.get("test_setup_code") or ""])).strip()
     entry_point = _entry_point(code, asserts, where)
-    beside = bool(_names_wanted(setup, asserts) - {entry_point}) or _passes_builtins(asserts, entry_point)
+    wanted = _names_wanted(_parse("\n".join([setup, *asserts]), where))
+    beside = bool(wanted - {entry_point}) or _passes_builtins(asserts, entry_point)
     given = {
         "problem_id": f"mbpp/{number}",
         "prompt": f'"""\n{text}\n{asserts[0] if asserts else ""}\n"""\n',
@@ -138,9 +139,8 @@ def _entry_point(code: str, asserts: Sequence[str], where: str) -> str:
     )
 
 
-def _names_wanted(setup: str, asserts: Sequence[str]) -> set[str]:
+def _names_wanted(tree: ast.Module) -> set[str]:
     """Names the tests take from the candidate: read, but neither built in nor bound by the tests themselves."""
-    tree = ast.parse("\n".join([setup, *asserts]))
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     bound |= {

@@ -162,14 +162,14 @@ def two_writers(scene: Scene) -> Tally:
 
 
 def full_disk(scene: Scene) -> Tally:
-    """No file may grow beyond a few bytes: the stage ends with the cause, nothing is visible; then there is room again."""
+    """No file may grow beyond some bytes: the stage ends with the cause, nothing is visible; then there is room again."""
     tally = Tally("store: disk full")
     for number in range(scene.times):
         store = f"file://{scene.folder}/full-{number}"
-        # 0: not even a checkpoint can be written; 100: the checkpoint, but not the manifest
+        # 40 bytes: not even a checkpoint's 64 fit; 200: they do, but no manifest
         full = start_toy(
             store,
-            before=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({100 * (number % 2)}, -1))",
+            before=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({(40, 200)[number % 2]}, -1))",
         )
         _, error = full.communicate()
         tally.injected += 1

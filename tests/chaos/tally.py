@@ -60,4 +60,5 @@ def table(tallies: Iterable[Tally]) -> str:
 
 
 def as_objects(tallies: Iterable[Tally]) -> list[dict[str, object]]:
-    return [asdict(tally) for tally in tallies]
+    """For one line of JSON: the first notes of each, cut short."""
+    return [{**asdict(tally), "notes": [note[-300:] for note in tally.notes[:3]]} for tally in tallies]
