@@ -12,6 +12,7 @@ Defaults here are the `demo` profile's; a profile lists only what differs. A sta
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -427,7 +428,7 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> RunConfig:
         key, separator, text = override.partition("=")
         if not separator:
             raise BadInput(f"--set {override}", "is not KEY=VALUE", "for example ppo.steps=20")
-        _assign(tree, key.strip(), yaml.load(text, Loader=_Loader))
+        _assign(tree, key.strip(), _parse(text, f"--set {override:.80}"))
     return validate_config(tree)
 
 
@@ -438,7 +439,9 @@ def validate_config(tree: Mapping[str, Any]) -> RunConfig:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-        raise BadInput(key, f"{fault['msg']} (got {fault['input']!r:.80})", _allowed(fault["loc"])) from error
+        # not repr: a few lines of YAML with aliases stand for gigabytes
+        got = reprlib.repr(fault["input"])[:80]
+        raise BadInput(key, f"{fault['msg']} (got {got})", _allowed(fault["loc"])) from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -463,12 +466,20 @@ def _read_source(source: str) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"profile {source!r}", "is neither a profile nor a file", ", ".join(profile_names()))
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise BadInput(str(path), f"is not YAML: {error}") from error
+    tree = _parse(text, str(path))
     if not isinstance(tree, dict):
         raise BadInput(str(path), "is not a mapping", "sections such as `ppo:` with keys below")
     return tree
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise BadInput(where, f"is not YAML: {error!s:.200}") from error
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
