@@ -40,6 +40,13 @@ class DataDocsLink(_TaskLink):
     file = "validation/data_docs/index.html"
 
 
+class StartedRunLink(_TaskLink):
+    """The run of another DAG that the task started."""
+
+    name = "Started run"
+    xcom_key = "started_run_link"
+
+
 def run_address(experiment_id: str, run_id: str, file: str = "") -> str:
     """The page of one run, or of a file of it."""
     path = f"/artifacts/{file}" if file else ""

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from tasks.config import profile_names
-from tasks.form import AS_PROFILE, EVALUATION, OVERRIDES, PROFILE, Field, form_fields
+from tasks.form import AS_PROFILE, EVALUATION, OVERRIDES, PROFILE, RETRAINING, Field, form_fields
 
 DEFAULT_PROFILE = "demo"
 _PROFILE_SECTION = "What to train"
@@ -25,6 +25,23 @@ def train_params() -> dict[str, Param]:
 def evaluate_params() -> dict[str, Param]:
     """The form of `psgpo_evaluate`."""
     return {**{field.name: _param(field) for field in form_fields(EVALUATION)}, OVERRIDES: _overrides_param()}
+
+
+def retrain_params() -> dict[str, Param]:
+    """The form of `psgpo_retrain`. With nothing filled in, the champion's settings."""
+    return {
+        PROFILE: Param(
+            AS_PROFILE,
+            type="string",
+            title="Profile while there is no champion",
+            section=_PROFILE_SECTION,
+            enum=[AS_PROFILE, *profile_names()],
+            values_display={AS_PROFILE: f"({DEFAULT_PROFILE}, or the variable's)"},
+            description="A checked-in set of settings; a champion brings its own.",
+        ),
+        **{field.name: _param(field) for field in form_fields(RETRAINING)},
+        OVERRIDES: _overrides_param(),
+    }
 
 
 def _profile_param() -> Param:

@@ -31,16 +31,18 @@ class PlanOperator(JobOperator):
         return plan
 
     def _arguments(self, context: Any) -> tuple[str, ...]:
-        """The form, and whatever else the trigger's conf holds: unknown keys are for the plan to refuse."""
-        conf = {**context["params"], **(context["dag_run"].conf or {})}
         return (
             "--run-id",
             context["run_id"],
             "--store",
             os.environ["PSGPO_STORE"],
             "--conf",
-            json.dumps(conf),
+            json.dumps(self._conf(context)),
         )
+
+    def _conf(self, context: Any) -> dict[str, Any]:
+        """The form, and whatever else the trigger's conf holds: unknown keys are for the plan to refuse."""
+        return {**context["params"], **(context["dag_run"].conf or {})}
 
 
 class CellOperator(JobOperator):

@@ -33,6 +33,7 @@ STAGES = {
 COMMANDS = {
     "plan": ("tasks.plan", "check a configuration, open the tracking run, list the cells"),
     "plan-evaluation": ("tasks.plan_evaluation", "find models and benchmark files, open the tracking run"),
+    "plan-retrain": ("tasks.plan_retrain", "look for new problems, and compose a training run for them"),
     "weigh": ("tasks.weigh", "the evidence for a run's best policy, before it is promoted"),
     "rollback": ("tasks.rollback", "make the previous champion champion again"),
     "conclude": ("tasks.conclude", "end the tracking run of a pipeline run with its result"),

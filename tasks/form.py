@@ -108,14 +108,26 @@ EVALUATION_SECTIONS: dict[str, dict[str, str]] = {
     },
 }
 
+RETRAINING_SECTIONS: dict[str, dict[str, str]] = {
+    "What to train": {"data.source": "Problems", "arms.n_seeds": "Seeds"},
+    "Promotion": {
+        "promotion.least_lead": "Least lead over the champion",
+        "promotion.approval": "Ask a person before promoting",
+    },
+    "Budget": {"budget.job_minutes": "Budget, minutes of jobs"},
+}
+
 
 @dataclass(frozen=True)
 class Form:
-    """`sections` by title: settings and their titles. `profiles` to choose from; `defaults` hold unless filled in."""
+    """`sections` by title: settings and their titles. `profiles` to choose from; `defaults` hold unless filled in.
+
+    `empty` says what an empty field means where that is no profile's value."""
 
     sections: Mapping[str, Mapping[str, str]]
     profiles: tuple[str, ...]
     defaults: tuple[str, ...] = ()
+    empty: str = ""
 
     @property
     def has_profiles(self) -> bool:
@@ -135,6 +147,7 @@ EVALUATION = Form(
     ),
 )
 """Greedy, one sample, all problems: what most published figures are."""
+RETRAINING = Form(RETRAINING_SECTIONS, profile_names(), empty="the champion's, or the profile's")
 
 EMPTY: tuple[Any, ...] = (None, "", AS_PROFILE, [])
 
@@ -200,7 +213,7 @@ def form_fields(form: Form = TRAINING) -> tuple[Field, ...]:
     """All fields that stand for one setting, in the form's order; the same in every process."""
     profiles = {name: load_config(name, form.defaults) for name in form.profiles}
     return tuple(
-        _field(key, title, section, profiles)
+        _field(key, title, section, profiles, form.empty)
         for section, keys in form.sections.items()
         for key, title in keys.items()
     )
@@ -225,7 +238,7 @@ def read_form(conf: Mapping[str, Any], form: Form = TRAINING) -> tuple[str, list
     return profile, [*form.defaults, *given, *_lines(conf.get(OVERRIDES))]
 
 
-def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]) -> Field:
+def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig], empty: str) -> Field:
     part, leaf = key.split(".")
     schema = dict(_properties(part)[leaf])
     meaning = str(schema.pop("description", ""))
@@ -235,7 +248,8 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
     if schema.get("type") == "boolean":  # a choice that can be left empty, which a switch cannot
         schema = {"type": "string", "enum": ["true", "false"]}
     about = f"{meaning[:1].upper()}{meaning[1:]}. " if len(meaning) > 1 else ""
-    description = f"{about}{_if_empty(values)} `{key}`"
+    meant = f"Empty: {empty}." if empty else _if_empty(values)
+    description = f"{about}{meant} `{key}`"
     return Field(key.replace(".", "_"), key, title, section, description, schema, CHOICES.get(key, {}))
 
 

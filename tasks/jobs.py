@@ -20,7 +20,16 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "sampler": ("prepare_benchmark", "sample_responses", "evaluate"),
     "labeller": ("prepare_problems", "validate", "label_prefixes", "check_prm"),
     "trainer": ("prepare_model", "sft", "train_policy", "fit_prm"),
-    "promoter": ("plan", "plan-evaluation", "weigh", "report", "compare", "promote", "conclude"),
+    "promoter": (
+        "plan",
+        "plan-evaluation",
+        "plan-retrain",
+        "weigh",
+        "report",
+        "compare",
+        "promote",
+        "conclude",
+    ),
 }
 """Who does what in the store: each role has its own credentials there (`infra/policies`)."""
 
