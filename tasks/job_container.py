@@ -138,7 +138,9 @@ class JobContainer:
         attached = container.attrs["NetworkSettings"]["Networks"]
         for network in self._settings.networks:
             if network not in attached:
-                self._client.networks.get(network).connect(container)
+                self._client.api.connect_container_to_network(
+                    container.id, network
+                )  # by name: the broker knows no ids
         container.start()
 
     def _hold_to_time(self, container: Container) -> None:

@@ -134,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(f"the image {match[1]} is not for jobs")
             self._forward(body)
         elif (name := container_of(self.command, path)) is not None:
-            if "follow" in query:
+            if query.get("follow", ["0"]) not in (["0"], ["false"]):
                 raise Refused("logs are read, not followed")
             self._check_container(name, policy)
             self._forward(body, hide=path.endswith("/json"))
