@@ -18,7 +18,7 @@ STAGES = {
     "prepare_problems": "generate or import problems and demonstrations",
     "prepare_benchmark": "download or import a benchmark's test problems",
     "prepare_model": "make or load the base model and tokenizer",
-    "validate": "Great Expectations over a problems or labels artifact",
+    "validate": "Great Expectations over problems, responses, labels or scores; by hand: validate KIND ADDRESS",
     "sft": "supervised fine-tuning on the demonstrations",
     "train_policy": "PPO: the baseline, or one arm with one seed",
     "sample_responses": "sample responses from one baseline checkpoint",
@@ -51,6 +51,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     name, *rest = argv
     try:
+        if name == "validate" and rest and not rest[0].startswith("-"):
+            return int(importlib.import_module("tasks.validate_command").main(rest))
         if name in STAGES:
             return _run_stage(name, rest)
         if name in COMMANDS:

@@ -80,14 +80,18 @@ def _seconds_since(started: str | None) -> float:
 
 
 _PARTS = {"": "pass_at_1", "_low": "low", "_high": "high"}
+_ACROSS = ("iqm", "standard_error", "best_pass_rate", "best_update")
 
 
 def result_metrics(report: Path) -> dict[str, float]:
-    """`pass_at_1/<arm>` with its interval, and the paired gain over `rl` where there is one."""
+    """What `tasks.tracking.names.SUMMARY` lists for every arm; only what the report has."""
+    results = json.loads((report / "results.json").read_text())
     metrics: dict[str, float] = {}
-    for arm in json.loads((report / "results.json").read_text())["arms"]:
+    for arm in results["arms"]:
         name = arm["arm"]
         metrics |= {f"pass_at_1{part}/{name}": arm[key] for part, key in _PARTS.items()}
         if arm["gain"] is not None:
             metrics[f"gain/{name}"] = arm["gain"][0]
+    for name, across in results.get("across_seeds", {}).items():
+        metrics |= {f"{key}/{name}": across[key] for key in _ACROSS if key in across}
     return metrics

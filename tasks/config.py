@@ -346,6 +346,26 @@ class SandboxConfig(Section):
     memory_mb: Positive = 512
 
 
+class ValidationConfig(Section):
+    """What the data gate allows; see `docs/guide.md`."""
+
+    licences: tuple[str, ...] = Field(
+        (
+            "0BSD",
+            "Apache-2.0",
+            "BSD-2-Clause",
+            "BSD-3-Clause",
+            "CC-BY-3.0",
+            "CC-BY-4.0",
+            "CC0-1.0",
+            "ISC",
+            "MIT",
+            "Unlicense",
+        ),
+        description="licences of problems that may be trained on; one that is not known is a warning",
+    )
+
+
 class BudgetConfig(Section):
     """What a run may spend."""
 
@@ -407,6 +427,7 @@ class RunConfig(Section):
     benchmark: BenchmarkConfig = BenchmarkConfig()
     compare: CompareConfig = CompareConfig()
     sandbox: SandboxConfig = SandboxConfig()
+    validation: ValidationConfig = ValidationConfig()
     budget: BudgetConfig = BudgetConfig()
     promotion: PromotionConfig = PromotionConfig()
     resources: ResourcesConfig = ResourcesConfig()

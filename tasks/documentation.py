@@ -17,7 +17,7 @@ from typing import Any
 from tasks.config import RunConfig, load_config, profile_names
 from tasks.errors import BadInput
 from tasks.rows import ROW_KINDS, RowKind
-from tasks.tracking.names import METRICS
+from tasks.tracking.names import METRICS, SUMMARY
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("configuration.md", "artifacts.md", "metrics.md")
@@ -34,7 +34,13 @@ def main(argv: Sequence[str]) -> int:
 
 def render(page: str) -> str:
     """The page with every generated table replaced by the current one; raises BadInput for an unknown table."""
-    tables = {"sections": sections, "profiles": profiles, "rows": rows, "metrics": metrics}
+    tables = {
+        "sections": sections,
+        "profiles": profiles,
+        "rows": rows,
+        "metrics": metrics,
+        "summary": summary,
+    }
 
     def current(match: re.Match[str]) -> str:
         if match[2] not in tables:
@@ -73,8 +79,16 @@ def rows() -> str:
 
 
 def metrics() -> str:
+    return _dictionary(METRICS)
+
+
+def summary() -> str:
+    return _dictionary(SUMMARY)
+
+
+def _dictionary(names: Mapping[str, str]) -> str:
     return "\n".join(
-        _table(("metric", "meaning"), [(f"`{name}`", meaning) for name, meaning in METRICS.items()])
+        _table(("metric", "meaning"), [(f"`{name}`", meaning) for name, meaning in names.items()])
     )
 
 

@@ -26,7 +26,7 @@ ARM_COLOURS = {
     "psgpo": "#c8385a",
 }
 _OTHER = ("#7b5ea7", "#6a994e", "#a47148", "#577590", "#333333")
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "figure.figsize": (7.2, 4.0),
     "figure.dpi": 110,
     "axes.spines.top": False,
@@ -78,7 +78,7 @@ def curves_figure(
     with _figure(path, title) as axes:
         for arm, rows in curves.items():
             length = min(len(row) for row in rows)
-            table = np.array([_running_mean(row[:length], smooth) for row in rows])  # [seeds, steps]
+            table = np.array([running_mean(row[:length], smooth) for row in rows])  # [seeds, steps]
             mean, steps = table.mean(axis=0), np.arange(1, length + 1)
             axes.plot(steps, mean, color=colour(arm), label=arm, linewidth=1.8)
             if len(table) > 1:
@@ -180,7 +180,7 @@ def reliability_figure(bins: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.set_ylim(0, 1)
 
 
-def _running_mean(row: Sequence[float], width: int) -> list[float]:
+def running_mean(row: Sequence[float], width: int) -> list[float]:
     return [float(np.mean(row[max(0, i - width + 1) : i + 1])) for i in range(len(row))]
 
 
@@ -191,7 +191,7 @@ class _figure:  # noqa: N801 - reads as a verb: `with _figure(path, title) as ax
         self.path, self.title = path, title
 
     def __enter__(self) -> Any:
-        self.context = plt.rc_context(_STYLE)
+        self.context = plt.rc_context(STYLE)
         self.context.__enter__()
         self.figure, axes = plt.subplots(layout="constrained")
         axes.set_title(self.title)

@@ -1,7 +1,7 @@
 """Tables, pictures and one HTML page from everything a run produced.
 
 in: scores (all cells and SFT), policies (all cells and the baseline), responses, labels, prm, prm_check, sft
-out: report.html, results.json (the same figures for programs), *.png
+out: report.html, results.json (the same figures for programs), across_seeds.html (interactive curves), *.png
 
 Costs come from the manifests of the inputs: CPU seconds each stage used, the sandbox's included.
 """
@@ -17,6 +17,7 @@ from tasks.cache import cache_folder
 from tasks.problems import read_problems
 from tasks.stages.stage import Stage, StageContext
 from tasks.store import Artifact, fetch_uri
+from tasks.tracking.names import METRICS
 
 if TYPE_CHECKING:
     from tasks.reporting.browser import Browser
@@ -27,9 +28,10 @@ _LINEAGE = ("sft", "responses", "labels", "prm", "policies", "prm_check", "score
 
 
 def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.reporting.across_seeds import write_across_seeds
     from tasks.reporting.page import write_page
     from tasks.reporting.results import BASELINE_ARM, arm_results, read_score
-    from tasks.reporting.run_report import build_page, draw_pictures, groups_of
+    from tasks.reporting.run_report import SMOOTHING, build_page, draw_pictures, groups_of
     from tasks.reporting.sections import differences_of
     from tasks.reporting.solved import solved_matrix
 
@@ -55,6 +57,8 @@ def run(context: StageContext) -> Mapping[str, float]:
         _browser(context, matrix, [score for group in groups.values() for score in group[:1]]),
     )
     write_page(page, context.output / "report.html")
+    per_seed = {arm.arm: arm.per_seed for arm in arms}
+    across = write_across_seeds(_curves(context), per_seed, matrix, METRICS, SMOOTHING, context.output)
     results = {
         "profile": context.config.profile,
         "arms": [asdict(arm) for arm in arms],
@@ -62,6 +66,7 @@ def run(context: StageContext) -> Mapping[str, float]:
         "differences": [asdict(one) for one in differences_of(groups, BASELINE_ARM)],
         "stages": stages,
         "conclusion": page.conclusion,
+        "across_seeds": across,
     }
     (context.output / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True))
     for path in sorted(context.output.iterdir()):
@@ -161,7 +166,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=5,
+    version=6,
     sections=("profile",),
     inputs={
         "scores*": "scores",

@@ -1,33 +1,30 @@
-"""Great Expectations over problems or labels, before anything is trained on them.
+"""Great Expectations over problems, responses, labels or scores, before anything is built on them.
 
-in: subject (problems artifact, or all labels artifacts of a run)      out: validation.json
+in: subject (artifacts of a run: problems; all labels; all scores), previous (labels before these, to be compared),
+    benchmarks (problems that training must not hold)
+out: validation.json
 
 The Data Docs pages go to the tracking server before a failing suite stops the run: whoever is stopped can read why.
-References are run against their own tests: all of an imported file, a sample of StepCode's (each of its references has
-computed its own tests).
+`python -m tasks validate KIND ADDRESS` runs a suite by hand.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import BadInput
-from tasks.rows import LABELS, PROBLEMS, RESPONSES
 from tasks.stages.stage import Stage, StageContext
 from tasks.store import Artifact
 
 if TYPE_CHECKING:
     from tasks.validation.running import Outcome, Table
 
-REFERENCES_SAMPLED = 200
-"""StepCode references run against their tests."""
 FAILURES_NAMED = 10
 
 
@@ -37,69 +34,39 @@ def run(context: StageContext) -> Mapping[str, float]:
     tables = _tables(context, context.inputs["subject"])
     with tempfile.TemporaryDirectory(prefix="psgpo-data-docs-") as pages:
         outcomes = run_suites(tables, Path(pages))
-        (context.output / "validation.json").write_text(_report(tables, outcomes))
+        (context.output / "validation.json").write_text(report(tables, outcomes))
         _attach(context, Path(pages))
-    failed = [outcome for outcome in outcomes if not outcome.success]
-    for outcome in failed:
-        print(f"{'warning' if outcome.warning else 'failed'}: {outcome.message()}", file=sys.stderr)
-    _stop_on([outcome for outcome in failed if not outcome.warning], len(outcomes))
+    failed = told([outcome for outcome in outcomes if not outcome.success])
+    stop_on([outcome for outcome in failed if not outcome.warning], len(outcomes))
     return {"expectations": len(outcomes), "warnings": len(failed), "rows": sum(len(t.frame) for t in tables)}
 
 
 def _tables(context: StageContext, subjects: Sequence[Artifact]) -> list[Table]:
-    problems = [artifact.path for artifact in subjects if artifact.kind == "problems"]
-    labels = [artifact.path for artifact in subjects if artifact.kind == "labels"]
-    return (_problem_tables(context, problems) if problems else []) + (
-        _label_tables(labels) if labels else []
+    from tasks.stages.gate import Gate
+
+    gate = Gate(
+        context.config.sandbox,
+        context.config.prm,
+        context.config.validation.licences,
+        [artifact.path for artifact in context.inputs.get("previous", ())],
+        [artifact.path for artifact in context.inputs.get("benchmarks", ())],
     )
-
-
-def _problem_tables(context: StageContext, folders: Sequence[Path]) -> list[Table]:
-    from tasks.validation.running import Table
-    from tasks.validation.suites import problem_facts_suite, row_suite
-    from tasks.validation.tables import problem_facts, read_frame
-
-    rows = read_frame(PROBLEMS, [folder / "problems.parquet" for folder in folders])
-    facts = problem_facts(rows)
-    readable = rows[facts["bad_tests"].isna()].to_dict("records")
-    facts["reference_failure"] = rows["problem_id"].map(_reference_failures(context, readable))
+    kinds = sorted({artifact.kind for artifact in subjects})
     return [
-        Table("problems", rows, row_suite(PROBLEMS)),
-        Table("problem_facts", facts, problem_facts_suite()),
+        table
+        for kind in kinds
+        for table in gate.tables(kind, [artifact.path for artifact in subjects if artifact.kind == kind])
     ]
 
 
-def _label_tables(folders: Sequence[Path]) -> list[Table]:
-    from tasks.validation.running import Table
-    from tasks.validation.suites import label_facts_suite, response_facts_suite, row_suite
-    from tasks.validation.tables import label_facts, read_frame, response_facts
-
-    labels = read_frame(LABELS, [folder / "labels.parquet" for folder in folders])
-    responses = read_frame(RESPONSES, [folder / "responses.parquet" for folder in folders])
-    return [
-        Table("labels", labels, row_suite(LABELS)),
-        Table("responses", responses, row_suite(RESPONSES)),
-        Table("label_facts", label_facts(labels, responses), label_facts_suite()),
-        Table("response_facts", response_facts(responses), response_facts_suite()),
-    ]
+def told(failed: list[Outcome]) -> list[Outcome]:
+    """The same, each said in a line of the log."""
+    for outcome in failed:
+        print(f"{'warning' if outcome.warning else 'failed'}: {outcome.message()}", file=sys.stderr)
+    return failed
 
 
-def _reference_failures(context: StageContext, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Why references fail their own tests, by problem id; the reason names it again, messages show reasons only."""
-    from tasks.benchmarks.importers import check_references
-    from tasks.problems import problems_from_rows
-    from tasks.stages.sandboxes import open_sandbox
-
-    problems = problems_from_rows(rows)
-    generated = [problem for problem in problems if problem.source == "stepcode"]
-    sampled = random.Random(0).sample(generated, min(REFERENCES_SAMPLED, len(generated)))
-    chosen = sampled + [problem for problem in problems if problem.source != "stepcode"]
-    with open_sandbox(context.config.sandbox) as sandbox:
-        rejects = check_references(chosen, sandbox)
-        return {reject.problem_id: f"{reject.problem_id}: {reject.reason}" for reject in rejects}
-
-
-def _report(tables: Sequence[Table], outcomes: Sequence[Outcome]) -> str:
+def report(tables: Sequence[Table], outcomes: Sequence[Outcome]) -> str:
     """Deterministic JSON: no times, no run names."""
     report = {
         "tables": {table.name: len(table.frame) for table in tables},
@@ -118,7 +85,8 @@ def _attach(context: StageContext, pages: Path) -> None:
         )
 
 
-def _stop_on(failed: Sequence[Outcome], total: int) -> None:
+def stop_on(failed: Sequence[Outcome], total: int) -> None:
+    """Raises BadInput naming the expectations that fail, if any."""
     if failed:
         more = f"; and {len(failed) - FAILURES_NAMED} more" if len(failed) > FAILURES_NAMED else ""
         named = "; ".join(outcome.message() for outcome in failed[:FAILURES_NAMED])
@@ -128,8 +96,12 @@ def _stop_on(failed: Sequence[Outcome], total: int) -> None:
 STAGE = Stage(
     name="validate",
     kind="validation",
-    version=1,
-    sections=("sandbox",),
-    inputs={"subject*": "problems|labels"},
+    version=2,
+    sections=("sandbox", "prm", "validation"),
+    inputs={
+        "subject*": "problems|responses|labels|scores",
+        "previous*?": "labels",
+        "benchmarks*?": "problems",
+    },
     run=run,
 )

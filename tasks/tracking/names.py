@@ -1,4 +1,4 @@
-"""Every metric that is logged over steps, with its meaning and unit; `docs/metrics.md` is made from this.
+"""Every metric that is logged over steps or on the parent run, with its meaning; `docs/metrics.md` is made from this.
 
 Besides these, a stage logs its summary once at its end as `<stage>/<name>` (the `metrics` of its envelope).
 """
@@ -44,3 +44,17 @@ METRICS: dict[str, str] = {
     "time/step": "seconds of a whole step",
     "time/tokens_per_second": "sampled tokens per second of a step",
 }
+
+SUMMARY: dict[str, str] = {
+    "pass_at_1/<arm>": "pass@1, mean over seeds and problems",
+    "pass_at_1_low/<arm>": "lower end of its 95 % interval",
+    "pass_at_1_high/<arm>": "upper end of its 95 % interval",
+    "gain/<arm>": "difference from the arm `rl`, paired by problem",
+    "iqm/<arm>": "interquartile mean of pass@1 over seeds: the lowest and the highest quarter of them left out",
+    "standard_error/<arm>": "standard error of pass@1 over seeds; 0 for a single seed",
+    "best_pass_rate/<arm>": "highest mean over seeds of the pass rate on training batches so far (running mean)",
+    "best_update/<arm>": "policy update at which that was reached, 1 = first",
+    "plan/expected_seconds": "how long the run was expected to take",
+    "plan/seconds": "how long it took",
+}
+"""What the parent run has once it is over; `<arm>` is an arm's or an evaluated model's name."""

@@ -5,16 +5,18 @@ A failing expectation stops the pipeline, except those marked as warnings: they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.rows import LABELS, PROBLEMS, RESPONSES, RowKind
+from tasks.rows import DEMONSTRATIONS, LABELS, PROBLEMS, RESPONSES, SAMPLES, RowKind
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
 MOST_NO_VERDICT = 0.1
-"""Share of responses without verdict above which the sandbox, not the policy, is the story."""
+"""Share of programs without verdict above which the sandbox, not the policy, is the story."""
+MOST_TIMEOUTS = 0.3
+"""Share of programs that ran out of time above which somebody should look (a warning)."""
 BALANCE = (0.02, 0.98)
 """Share of +1 among judged lines outside which a PRM has little to learn (a warning)."""
 
@@ -37,7 +39,8 @@ def row_suite(kind: RowKind) -> list[Expectation]:
     return [*suite, _unique(kind), *_within_rows(kind)]
 
 
-def problem_facts_suite() -> list[Expectation]:
+def problem_facts_suite(licences: Sequence[str]) -> list[Expectation]:
+    """`licences` are those that may be trained on; a problem that tells none is a warning."""
     import great_expectations.expectations as gxe
 
     return [
@@ -45,23 +48,67 @@ def problem_facts_suite() -> list[Expectation]:
         gxe.ExpectColumnValuesToBeBetween(
             column="tests", min_value=1, description="a problem without tests is never solved"
         ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="licence", value_set=list(licences), description="the licence allows training"
+        ),
         *_must_be_empty(
             ("bad_tests", "tests can be read"),
             ("empty_prompt", "a prompt says something"),
             ("in_other_splits", "no prompt stands in two splits"),
+            ("in_training", "no training problem holds a problem of the benchmark"),
             ("reference_failure", "a reference passes its own tests"),
+            ("flaky", "a reference has the same verdict every time"),
+        ),
+        *_should_be_empty(("no_licence", "a training problem tells its licence")),
+    ]
+
+
+def demonstration_facts_suite() -> list[Expectation]:
+    return _must_be_empty(
+        ("unknown_problem", "the demonstrated problem is there"),
+        ("not_training", "only training problems are demonstrated"),
+    )
+
+
+def response_facts_suite() -> list[Expectation]:
+    return [
+        *_verdict_shares(),
+        *_must_be_empty(("disagreement", "passed means that all tests passed")),
+    ]
+
+
+def score_facts_suite() -> list[Expectation]:
+    """For `tables.score_facts`: one row per benchmark problem."""
+    import great_expectations.expectations as gxe
+
+    return [
+        gxe.ExpectTableRowCountToBeBetween(min_value=1),
+        *_must_be_empty(
+            ("uneven", "every problem has the same number of samples"),
+            ("summary_differs", "the summary counts what the samples say"),
+            ("contaminated", "the problem was not trained on"),
         ),
     ]
 
 
-def response_facts_suite() -> list[Expectation]:
+def prm_facts_suite() -> list[Expectation]:
+    """For `tables.prm_facts`: one row per response that the PRM is fitted or measured on."""
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
+    low, high = BALANCE
     return [
-        gxe.ExpectColumnMeanToBeBetween(
-            column="no_verdict", max_value=MOST_NO_VERDICT, description="the sandbox judged nearly all"
+        gxe.ExpectColumnDistinctValuesToEqualSet(
+            column="side", value_set=["fit", "held out"], description="both sides of the split have responses"
         ),
-        *_must_be_empty(("disagreement", "passed means that all tests passed")),
+        gxe.ExpectColumnMeanToBeBetween(
+            column="positive",
+            min_value=low,
+            max_value=high,
+            severity=FailureSeverity.WARNING,
+            description="both labels are left by the selection",
+        ),
+        *_must_be_empty(("lines_differ", "as many labels as lines in the text")),
     ]
 
 
@@ -88,6 +135,23 @@ def label_facts_suite() -> list[Expectation]:
     ]
 
 
+def _verdict_shares() -> list[Expectation]:
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    return [
+        gxe.ExpectColumnMeanToBeBetween(
+            column="no_verdict", max_value=MOST_NO_VERDICT, description="the sandbox judged nearly all"
+        ),
+        gxe.ExpectColumnMeanToBeBetween(
+            column="timeout",
+            max_value=MOST_TIMEOUTS,
+            severity=FailureSeverity.WARNING,
+            description="most programs end in time",
+        ),
+    ]
+
+
 def _unique(kind: RowKind) -> Expectation:
     import great_expectations.expectations as gxe
 
@@ -99,7 +163,9 @@ def _unique(kind: RowKind) -> Expectation:
 _ORDERED_PAIRS = {
     LABELS.name: (("line", "lines"), ("passes", "attempts")),
     RESPONSES.name: (("tests_passed", "tests_total"),),
+    SAMPLES.name: (("tests_passed", "tests_total"),),
     PROBLEMS.name: (),
+    DEMONSTRATIONS.name: (),
 }
 """Pairs of columns of which the first never exceeds the second."""
 
@@ -113,7 +179,17 @@ def _within_rows(kind: RowKind) -> Iterator[Expectation]:
         )
 
 
-def _must_be_empty(*columns: tuple[str, str]) -> Iterable[Expectation]:
+def _must_be_empty(*columns: tuple[str, str]) -> list[Expectation]:
     import great_expectations.expectations as gxe
 
     return [gxe.ExpectColumnValuesToBeNull(column=name, description=meaning) for name, meaning in columns]
+
+
+def _should_be_empty(*columns: tuple[str, str]) -> list[Expectation]:
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    return [
+        gxe.ExpectColumnValuesToBeNull(column=name, severity=FailureSeverity.WARNING, description=meaning)
+        for name, meaning in columns
+    ]

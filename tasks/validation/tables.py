@@ -18,6 +18,9 @@ from tasks.sandbox.program import AssertTests
 if TYPE_CHECKING:
     import pandas as pd
 
+UNKNOWN_LICENCE = "unknown"
+"""What a problem has whose file tells no licence."""
+
 
 def read_frame(kind: RowKind, paths: Sequence[Path]) -> pd.DataFrame:
     """The rows of several files of one kind; raises BadInput when a file is no Parquet or has another schema."""
@@ -50,16 +53,23 @@ def _check_schema(kind: RowKind, found: object, path: Path) -> None:
 
 
 def problem_facts(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per problem: [problem_id, tests, bad_tests, empty_prompt, in_other_splits]."""
+    """One row per problem: [problem_id, tests, licence, no_licence, bad_tests, empty_prompt, in_other_splits].
+
+    `licence` is that of a training problem that tells one: a benchmark is asked, not trained on.
+    """
     import pandas as pd
 
     counted = [_count_tests(text) for text in rows["tests"]]
     blank = rows["prompt"].fillna("").str.strip() == ""
+    trained = rows["split"] != "test"
+    told = ~rows["licence"].fillna("").isin(["", UNKNOWN_LICENCE])
     leaked = rows.groupby("prompt")["split"].transform("nunique") > 1
     return pd.DataFrame(
         {
             "problem_id": rows["problem_id"],
             "tests": [count for count, _ in counted],
+            "licence": rows["licence"].where(trained & told),
+            "no_licence": rows["problem_id"].where(trained & ~told),
             "bad_tests": [reason for _, reason in counted],
             "empty_prompt": rows["problem_id"].where(blank),
             "in_other_splits": rows["problem_id"].where(leaked),
@@ -76,9 +86,9 @@ def _count_tests(text: str) -> tuple[int, str | None]:
 
 
 def response_facts(responses: pd.DataFrame) -> pd.DataFrame:
-    """One row per response: [response_id, no_verdict, disagreement].
+    """One row per response: [response_id, no_verdict, timeout, disagreement].
 
-    `no_verdict` is 0 or 1; `disagreement` tells where the status and the tests passed contradict each other.
+    `no_verdict` and `timeout` are 0 or 1; `disagreement` tells where the status and the tests passed contradict each other.
     """
     import pandas as pd
 
@@ -88,6 +98,7 @@ def response_facts(responses: pd.DataFrame) -> pd.DataFrame:
         {
             "response_id": responses["response_id"],
             "no_verdict": (responses["status"] == "no_verdict").astype(int),
+            "timeout": (responses["status"] == "timeout").astype(int),
             "disagreement": _reason(responses, wrong, ("status", "tests_passed", "tests_total")),
         }
     )
@@ -96,8 +107,8 @@ def response_facts(responses: pd.DataFrame) -> pd.DataFrame:
 def label_facts(labels: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
     """One row per response that was labelled by search (section 3 of the paper), with what its labels violate.
 
-    [response_id, positive, unknown_response, gaps, not_monotone, against_verdict]; `positive` is the share of +1 among the
-    labels that are not 0 (NaN where there is none).
+    [response_id, lines, positive, unknown_response, gaps, not_monotone, against_verdict]; `positive` is the share of +1
+    among the labels that are not 0 (NaN where there is none).
     """
     import pandas as pd
 
@@ -130,7 +141,8 @@ def label_facts(labels: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
     facts["gaps"] = _reason(facts, gaps | (facts["lengths"] != 1), ("rows", "first", "last", "lines"))
     facts["not_monotone"] = facts["response_id"].where(facts["rises"] > 0)
     facts["against_verdict"] = _reason(facts, against, ("status", "lowest", "last_label"))
-    return facts[["response_id", "positive", "unknown_response", "gaps", "not_monotone", "against_verdict"]]
+    broken = ["unknown_response", "gaps", "not_monotone", "against_verdict"]
+    return facts[["response_id", "lines", "positive", *broken]]
 
 
 def _reason(frame: pd.DataFrame, wrong: pd.Series, shown: Sequence[str]) -> pd.Series:

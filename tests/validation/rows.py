@@ -6,9 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from tasks.method.selection import Labelled
 from tasks.sandbox import CallTests, Case, tests_to_json
 
 TESTS = tests_to_json(CallTests("solve", (Case(([1, 2],), 3), Case(([],), 0))))
+
+PROBLEM_OF = {"a": "p0", "b": "p0", "c": "p1"}
+"""Which problem a response answers."""
 
 
 def problems() -> pd.DataFrame:
@@ -37,7 +41,7 @@ def responses() -> pd.DataFrame:
         [
             {
                 "response_id": name,
-                "problem_id": "p0",
+                "problem_id": PROBLEM_OF[name],
                 "checkpoint": 1,
                 "text": "x\ny\nz\n",
                 "tokens": 5,
@@ -58,7 +62,7 @@ def labels() -> pd.DataFrame:
         [
             {
                 "response_id": name,
-                "problem_id": "p0",
+                "problem_id": PROBLEM_OF[name],
                 "line": line,
                 "lines": 3,
                 "label": label,
@@ -70,3 +74,43 @@ def labels() -> pd.DataFrame:
             for line, label in enumerate(listed, start=1)
         ]
     )
+
+
+def demonstrations() -> pd.DataFrame:
+    return pd.DataFrame([{"problem_id": name, "text": "    return sum(xs)\n"} for name in ("p0", "p1")])
+
+
+def labelled() -> list[Labelled]:
+    """Four labelled responses of three lines to three problems."""
+    wanted = {"a": (1, 1, 1), "b": (1, 0, -1), "c": (-1, -1, -1), "d": (1, 1, -1)}
+    return [
+        Labelled(name, f"p{number // 2}", "x\ny\nz\n", name == "a", True, labels)
+        for number, (name, labels) in enumerate(wanted.items())
+    ]
+
+
+def samples() -> pd.DataFrame:
+    """Two problems with two samples each: one of them solved once."""
+    return pd.DataFrame(
+        [
+            {
+                "problem_id": name,
+                "index": index,
+                "difficulty": 1,
+                "text": "    return 0\n",
+                "tokens": 5,
+                "status": "passed" if (name, index) == ("p0", 1) else "failed",
+                "tests_passed": 2 if (name, index) == ("p0", 1) else 1,
+                "tests_total": 2,
+                "detail": "",
+            }
+            for name in ("p0", "p1")
+            for index in (0, 1)
+        ]
+    )
+
+
+def summary() -> dict[str, Any]:
+    """What the score of `samples` says."""
+    per_problem = [{"problem_id": "p0", "n": 2, "c": 1}, {"problem_id": "p1", "n": 2, "c": 0}]
+    return {"arm": "rl", "seed": 0, "per_problem": per_problem, "contamination": {"worst": []}}

@@ -22,10 +22,12 @@ def good() -> Frames:
 
 
 def tables(frames: Frames) -> list[Table]:
-    problems = problem_facts(frames["problems"]).assign(reference_failure=frames.get("failures"))
+    problems = problem_facts(frames["problems"]).assign(
+        reference_failure=frames.get("failures"), flaky=frames.get("flaky"), in_training=frames.get("held")
+    )
     return [
         Table("problems", frames["problems"], row_suite(PROBLEMS)),
-        Table("problem_facts", problems, problem_facts_suite()),
+        Table("problem_facts", problems, problem_facts_suite(["MIT"])),
         Table("responses", frames["responses"], row_suite(RESPONSES)),
         Table("response_facts", response_facts(frames["responses"]), response_facts_suite()),
         Table("labels", frames["labels"], row_suite(LABELS)),
@@ -81,8 +83,17 @@ def no_problems(frames: Frames) -> None:
     frames["problems"] = frames["problems"].iloc[:0]
 
 
-def failed_reference(frames: Frames) -> None:
-    frames["failures"] = pd.Series([None, "failed, 1/2 tests passed", None])  # type: ignore[assignment]
+def reason(name: str, text: str) -> Callable[[Frames], None]:
+    """Something is found wrong with the second problem when it is looked at more closely."""
+
+    def plant(frames: Frames) -> None:
+        frames[name] = pd.Series([None, text, None])  # type: ignore[assignment]
+
+    return plant
+
+
+def all_time_out(frames: Frames) -> None:
+    frames["responses"]["status"] = frames["responses"]["status"].replace("failed", "timeout")
 
 
 NULL = "expect_column_values_to_be_null"
@@ -129,7 +140,21 @@ PLANTED = {
         "in_other_splits",
         NULL,
     ),
-    "failing reference": (failed_reference, "problem_facts", "reference_failure", NULL),
+    "failing reference": (
+        reason("failures", "failed, 1/2 tests passed"),
+        "problem_facts",
+        "reference_failure",
+        NULL,
+    ),
+    "flaky reference": (reason("flaky", "p1: passed once"), "problem_facts", "flaky", NULL),
+    "problem known from training": (reason("held", "p1: is in p0"), "problem_facts", "in_training", NULL),
+    "licence that is not allowed": (
+        put("problems", 1, licence="GPL-3.0-only"),
+        "problem_facts",
+        "licence",
+        IN_SET,
+    ),
+    "no licence": (put("problems", 1, licence="unknown"), "problem_facts", "no_licence", NULL),
     "unknown status": (put("responses", 1, status="fine"), "responses", "status", IN_SET),
     "more passed than tests": (
         put("responses", 1, tests_passed=3),
@@ -137,6 +162,7 @@ PLANTED = {
         "tests_total, tests_passed",
         PAIR,
     ),
+    "many timeouts": (all_time_out, "response_facts", "timeout", MEAN),
     "no verdicts": (put("responses", 1, status="no_verdict"), "response_facts", "no_verdict", MEAN),
     "passed with a failing test": (
         put("responses", 0, tests_passed=1),
@@ -185,7 +211,8 @@ def test_good_rows_meet_every_expectation_and_pages_tell_of_it(tmp_path: Path) -
     outcomes = run_suites(tables(good()), tmp_path)
     assert len(outcomes) > 50
     assert [outcome for outcome in outcomes if not outcome.success] == []
-    assert [outcome.column for outcome in outcomes if outcome.warning] == ["positive"]
+    warnings = {outcome.column for outcome in outcomes if outcome.warning}
+    assert warnings == {"no_licence", "timeout", "positive"}
     assert (tmp_path / "index.html").is_file()
     assert len(list((tmp_path / "validations").rglob("*.html"))) == len(tables(good()))
 
@@ -209,6 +236,12 @@ def test_a_message_names_table_column_meaning_and_example(tmp_path: Path) -> Non
         "label_facts.not_monotone expect_column_values_to_be_null (once unrecoverable, always unrecoverable): "
         "1 rows, for example c"
     )
+
+
+def test_a_test_problem_may_have_any_licence(tmp_path: Path) -> None:
+    frames = good()
+    put("problems", 2, licence="GPL-3.0-only")(frames)
+    assert failing(frames, tmp_path, "problems", "problem_facts") == []
 
 
 def test_mutated_references_may_have_single_lines_and_any_order(tmp_path: Path) -> None:
