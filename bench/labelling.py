@@ -7,32 +7,30 @@ the failing ones three ways with the same policy:
     plain        binary search with K completions for every probe, each executed, under common random numbers
     exhaustive   K completions for every line (Math-Shepherd); its cost is counted, its labels are the audit's
 
-and prints completions and executions per failing response, their ratios, how many labels of search and plain agree, the
-error rate the audit finds, responses per second, where the time went, and the peak memory of labelling 1,000 and 50,000
-responses with a scripted policy. The last line of stdout is one JSON object.
+and prints completions and executions per failing response, their ratios, how many labels of search and plain agree (and
+who has a passing completion where they do not), the error rates the audit finds for both, responses per second, where
+the time went, and the peak memory of labelling 1,000 and 50,000 responses (`bench/labelling_memory.py`). The last line of
+stdout is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bench.labelling_memory import memory
 from tasks.cache import cache_folder
 from tasks.config import LabelConfig, RunConfig, load_config, validate_config
 from tasks.errors import BadInput
 from tasks.method.labelling import Search, search_labels
-from tasks.method.trials import Completer, Completion, Judge, Subject, Trials, Wanted
+from tasks.method.trials import Completer, Judge, Subject, Trials, Wanted
 from tasks.problems import Problem, read_problems
-from tasks.rows import RESPONSES, arrow_schema, read_rows
-from tasks.sandbox import Verdict
+from tasks.rows import RESPONSES, read_rows
 from tasks.store import Artifact
 from tasks.store.artifacts import fetch_uri
 
@@ -56,18 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench labelling", description=__doc__.split("\n")[0])
     parser.add_argument("--responses", default="", help="address of a responses artifact")
     parser.add_argument("--most", type=int, default=400, help="responses that are labelled at most")
-    parser.add_argument("--scripted", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    if options.scripted:
-        print(_scripted_peak(options.scripted))
-        return 0
     with tempfile.TemporaryDirectory() as scratch:
         address = options.responses or _sampled(f"file://{scratch}/store")
         figures = _figures(fetch_uri(address, cache_folder()), options.most)
-    peaks = {count: _peak_in_a_process(count) for count in (1000, 50_000)}
-    figures["peak_mb"] = {str(count): round(peak) for count, peak in peaks.items()}
-    figures["memory_ratio"] = round(peaks[50_000] / peaks[1000], 3)
-    print(json.dumps(figures), flush=True)
+    print(json.dumps(figures | memory((1000, 50_000))), flush=True)
     return 0
 
 
@@ -91,7 +82,7 @@ def _figures(responses: Artifact, most: int) -> dict[str, Any]:
             "executing_beside": round(judge.executing / seconds, 3),
         }
         plain_labels, plain_cost = plain_search(failing, complete, judge, settings)
-        audit = _audit(searches, complete, judge, settings)
+        audit = _audit(searches, plain_labels, complete, judge, settings)
     count = len(failing)
     exhaustive = settings.completions * sum(
         sum(label != 0 for label in search.labels[:-1]) for search in searches
@@ -113,7 +104,9 @@ def _figures(responses: Artifact, most: int) -> dict[str, Any]:
         "ratio_to_plain": round(trials.cost.executions / plain_cost, 3),
         "generated_ratio_to_exhaustive": round(trials.cost.completions / exhaustive, 3),
         "generated_ratio_to_plain": round(trials.cost.completions / plain_cost, 3),
-        "labels_equal_to_plain": round(sum(ours == theirs for ours, theirs in pairs) / len(pairs), 4),
+        "labels_equal_to_plain": _share(pairs, lambda ours, theirs: ours == theirs),
+        "only_search_has_a_pass": _share(pairs, lambda ours, theirs: ours > theirs),
+        "only_plain_has_a_pass": _share(pairs, lambda ours, theirs: ours < theirs),
         "audit": audit,
         "responses_per_second": round(count / seconds, 2),
         "time_shares": shares,
@@ -157,24 +150,32 @@ def plain_search(
     ], executed
 
 
+def _share(pairs: Sequence[tuple[int, int]], holds: Callable[[int, int], bool]) -> float:
+    return round(sum(holds(ours, theirs) for ours, theirs in pairs) / len(pairs), 4)
+
+
 def _audit(
-    searches: Sequence[Search], complete: Completer, judge: Judge, settings: LabelConfig
+    searches: Sequence[Search],
+    plain: Sequence[Sequence[int]],
+    complete: Completer,
+    judge: Judge,
+    settings: LabelConfig,
 ) -> dict[str, Any]:
+    """Error rates of both searches on a share of the responses, labelled exhaustively."""
     from tasks.method.audit import audit_report, audited_labels, exhaustive_trials
     from tasks.stages.label_audit import AUDIT_FACTOR
 
-    audited = searches[:: round(1 / AUDIT_SHARE)]
-    labels = {search.subject.response_id: search.labels for search in audited}
-    evidence = exhaustive_trials(
-        [search.subject for search in audited],
-        labels,
-        Trials(complete, judge),
-        AUDIT_FACTOR * settings.completions,
-        settings.seed,
-    )
-    report = audit_report(labels, audited_labels(evidence))
+    every = round(1 / AUDIT_SHARE)
+    audited = searches[::every]
+    names = [search.subject.response_id for search in audited]
+    labels = {name: search.labels for name, search in zip(names, audited, strict=True)}
+    most = AUDIT_FACTOR * settings.completions
+    subjects = [search.subject for search in audited]
+    truth = audited_labels(exhaustive_trials(subjects, labels, Trials(complete, judge), most, settings.seed))
+    report = audit_report(labels, truth)
+    of_plain = audit_report(dict(zip(names, plain[::every], strict=True)), truth)
     kept = ("responses", "lines", "error_rate", "by_label", "responses_not_monotone")
-    return {name: report[name] for name in kept}
+    return {name: report[name] for name in kept} | {"error_rate_plain": of_plain["error_rate"]}
 
 
 def _material(
@@ -227,75 +228,6 @@ def _sampled(store: str) -> str:
     sft = run("sft", problems=problems, model=model)
     policy = run("train_policy", "cell.arm=baseline", problems=problems, sft=sft)
     return run("sample_responses", "cell.checkpoint=1", problems=problems, policy=policy)
-
-
-class _Script:
-    """Completes and judges at once: recoverable up to half of its response."""
-
-    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[Completion]:
-        for index, want in enumerate(wanted):
-            good = 2 * want.line <= len(want.subject.lines)
-            yield Completion(index, f"    return {index}  # {'right' if good else 'wrong'}\n", 8)
-
-    def judge(self, _: str, text: str) -> _Answer:
-        return _Answer(Verdict("passed" if text.endswith("right\n") else "failed", 0, 1, 0.0))
-
-
-class _Answer:
-    def __init__(self, verdict: Verdict) -> None:
-        self.verdict = verdict
-
-    def result(self) -> Verdict:
-        return self.verdict
-
-
-def _scripted_peak(count: int) -> float:
-    """Peak memory in MB after labelling `count` scripted responses of ten lines in shards, as the stage does."""
-    from tasks.stages.label_shards import check_responses, join_shards, label_shards
-    from tasks.store import Checkpoints, open_store
-
-    problem = Problem("p", "def f(xs):\n", "f", "", None, 1, "train", "bench", "none")
-    script = _Script()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        _write_scripted(count, folder / "responses.parquet")
-        checkpoints = Checkpoints(open_store(f"file://{scratch}/store"), "0" * 64, folder / "cache")
-        check_responses(folder / "responses.parquet", {"p": problem}, 1)
-        shards = label_shards(
-            folder / "responses.parquet",
-            {"p": problem},
-            script,
-            script.judge,
-            LabelConfig(),
-            checkpoints,
-            lambda _: False,
-        )
-        assert max(shards) == count
-        (folder / "joined").mkdir()
-        join_shards(checkpoints, folder / "joined")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _write_scripted(count: int, path: Path) -> None:
-    """In batches: the peak should be labelling's, not this writer's."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    text = "".join(f"    x{line} = {line}\n" for line in range(10))
-    base = {"problem_id": "p", "checkpoint": 1, "tokens": 30, "finished": True, "status": "failed"}
-    base |= {"tests_passed": 0, "tests_total": 1}
-    with pq.ParquetWriter(path, arrow_schema(RESPONSES)) as writer:
-        for start in range(0, count, 1000):
-            rows = [
-                {**base, "response_id": f"p#1#{n}", "text": f"{text}    # {n}\n"}
-                for n in range(start, min(start + 1000, count))
-            ]
-            writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
-
-
-def _peak_in_a_process(count: int) -> float:
-    command = [sys.executable, "-m", "bench.labelling", "--scripted", str(count)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 if __name__ == "__main__":

@@ -120,7 +120,8 @@ class _Bench:
             "best_epoch": fit.best_epoch + 1,
             "epochs": len(fit.held_out),
             "cpu_seconds": seconds,
-            **self._quality(lambda responses, _: line_scores(value_model, responses)),
+            **self._quality(lambda responses: line_scores(value_model, responses)),
+            "outcome": self._against_outcomes(line_scores(value_model, self.data.held_out_all)),
         }
         print(json.dumps(_mean([row])), file=sys.stderr, flush=True)
         return row
@@ -142,8 +143,29 @@ class _Bench:
         found = {}
         for name, responses in self._held_out().items():
             lines = Lines.of(responses, self.problems)
-            found[name] = _figures(summary(lines, score(responses, lines)))
+            found[name] = _figures(summary(lines, score(responses)))
         return found
+
+    def _against_outcomes(self, scores: Any) -> dict[str, float]:
+        """On all held-out lines: correlation of scores with "this response passes", that of the labels, and the share of
+        lines above 0 in responses that pass."""
+        import numpy as np
+
+        everything = self.data.held_out_all
+        pairs = [
+            (one.passed, label)
+            for one, example in zip(everything.labelled, everything.examples, strict=True)
+            for label in one.labels[: len(example.ends)]
+            if label
+        ]
+        passed, labels = np.array(pairs, dtype=float).reshape(-1, 2).T
+        if not 0 < passed.mean() < 1:
+            return {}
+        return {
+            "correlation": float(np.corrcoef(scores, passed)[0, 1]),
+            "correlation_of_labels": float(np.corrcoef(labels, passed)[0, 1]),
+            "passing_above_0": float((scores[passed > 0] > 0).mean()),
+        }
 
     def _held_out(self) -> dict[str, Any]:
         everything = self.data.held_out_all

@@ -229,7 +229,7 @@ class PRMConfig(Section):
 class PRMCheckConfig(Section):
     """The PRM on programs of a policy that was trained with it (`check_prm`)."""
 
-    responses: int = Field(150, ge=0, description="responses that are labelled for it; 0: not checked")
+    responses: int = Field(90, ge=0, description="responses that are labelled for it; 0: not checked")
     seed: int = Field(0, ge=0)
 
 
@@ -255,10 +255,12 @@ class ArmsConfig(Section):
 class ValueInitConfig(Section):
     """How the critic starts when an arm starts it from the PRM (section 3.3; details are our choice)."""
 
-    method: Literal["copy", "affine", "refit"] = Field(
-        "affine", description="head copied as is | mapped from [-1, 1] to the range of returns | re-fitted"
+    method: Literal["copy", "affine", "calibrate", "refit"] = Field(
+        "calibrate",
+        description="head copied as is | mapped from [-1, 1] to the range of returns | scaled and shifted to the returns of "
+        "graded SFT responses | re-fitted to them",
     )
-    refit_responses: Positive = Field(300, description="SFT responses the head is re-fitted on")
+    responses: Positive = Field(120, description="SFT responses that calibrate and refit look at")
 
 
 BenchmarkName = Literal["humaneval", "mbpp", "livecodebench", "stepcode"]

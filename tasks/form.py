@@ -181,6 +181,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "value_init.method": {
         "copy": "copy: the PRM's head as it is",
         "affine": "affine: mapped to the range of returns",
+        "calibrate": "calibrate: scaled and shifted to the returns of SFT responses",
         "refit": "refit: head fitted again on returns",
     },
     "evaluation.style": {"base": "base: continue the prompt", "chat": "chat: ask by the chat template"},

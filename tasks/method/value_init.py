@@ -1,10 +1,13 @@
-"""Critic initialisation from the PRM (section 3.3). How to map the ranges is open in the paper; three ways, our choice:
+"""Critic initialisation from the PRM (section 3.3). How to map the ranges is open in the paper; four ways, our choice:
 
-    copy     weights and head as they are: values start in the PRM's range [-1, 1]
-    affine   head mapped from [-1, 1] onto the range of returns of the arm, [-lambda_fail, 1 + lambda_pass] or [0, 1]
-    refit    head fitted by ridge regression on graded SFT responses, with the affine head as prior
+    copy        weights and head as they are: values start in the PRM's range [-1, 1]
+    affine      head mapped from [-1, 1] onto the range of returns of the arm, [-lambda_fail, 1 + lambda_pass] or [0, 1]
+    calibrate   head scaled and shifted so that it predicts the returns of graded SFT responses best: two numbers
+    refit       the whole head fitted to them by ridge regression, with the affine head as prior
 
-The prior matters: fitted on returns that are nearly all zero without one, the head would forget the PRM.
+`affine` starts far too high where few responses pass: a prefix that one of K completions recovers is worth much less than
+1. The first updates then go into taking the offset back, and what the PRM knew goes with it. The prior of `refit`
+matters: fitted on returns that are nearly all zero without one, the head would forget the PRM.
 """
 
 from __future__ import annotations
@@ -33,6 +36,29 @@ def range_of_returns(arm: Arm, reward: RewardConfig) -> tuple[float, float]:
 def map_head(critic: ValueModel, low: float, high: float) -> None:
     """Map the head's range [-1, 1] onto [low, high]."""
     critic.rescale((high - low) / 2, (high + low) / 2)
+
+
+@torch.no_grad()
+def calibrate_head(
+    critic: ValueModel, pairs: Sequence[Pair], returns: Sequence[Tensor], budget: int
+) -> tuple[float, float]:
+    """Scale and shift the head by least squares; returns[i] [response tokens of pair i], in the pairs' order.
+
+    Never turns the PRM round: where it ranks the returns backwards the head becomes their mean. Returns scale and shift.
+    """
+    device = critic.head.weight.device
+    predicted, earned = [], []
+    for rows in micro_batches([len(pair) for pair in pairs], budget):
+        inputs, is_response = collate([pairs[row] for row in rows], device)
+        values = critic(inputs[:, :-1], torch.ones_like(inputs[:, :-1]))
+        predicted.append(values[is_response[:, 1:]].double().cpu())
+        earned.append(torch.cat([returns[row] for row in rows]).double())
+    x, y = torch.cat(predicted), torch.cat(earned)
+    spread = ((x - x.mean()) ** 2).sum()
+    scale = max(0.0, float(((x - x.mean()) * y).sum() / spread)) if spread > 0 else 0.0
+    shift = float(y.mean() - scale * x.mean())
+    critic.rescale(scale, shift)
+    return scale, shift
 
 
 @torch.no_grad()

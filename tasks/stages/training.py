@@ -20,7 +20,13 @@ from tasks.method.ranks import share
 from tasks.method.rewards import random_scores
 from tasks.method.rollout import Response, Timing, collect
 from tasks.method.sft import Pair
-from tasks.method.value_init import map_head, range_of_returns, refit_head, returns_to_go
+from tasks.method.value_init import (
+    calibrate_head,
+    map_head,
+    range_of_returns,
+    refit_head,
+    returns_to_go,
+)
 from tasks.method.value_model import ValueModel
 from tasks.problems import Problem
 from tasks.sampling.engine import Sampler
@@ -112,16 +118,21 @@ def _process_reward(dense: str, reward_model: Any) -> ScoreLines | None:
 
 def _critic_from_prm(work: Work, critic: Any, score: ScoreLines | None) -> ValueModel:
     """The PRM as critic, its head mapped as `value_init.method` says."""
-    method, arm = work.context.config.value_init.method, ARMS[work.arm]
-    settings, reward = work.context.config.ppo, work.context.config.reward
-    if method != "copy":
-        map_head(critic, *range_of_returns(arm, reward))
-    if method == "refit":
-        count = work.context.config.value_init.refit_responses
-        collected, _ = collect_step(work, "refit", count, shared=False)
-        responses = [response for response in collected if response.judged]
-        scores = score(responses) if score else [[] for _ in responses]
-        earned = [earn(r, s, arm, reward) for r, s in zip(responses, scores, strict=True)]
-        pairs = [Pair(response.prompt, response.tokens) for response in responses]
-        refit_head(critic, pairs, returns_to_go(earned), settings.tokens_per_micro_batch)
+    settings, arm = work.context.config.value_init, ARMS[work.arm]
+    if settings.method in ("affine", "refit"):
+        map_head(critic, *range_of_returns(arm, work.context.config.reward))
+    if settings.method in ("calibrate", "refit"):
+        pairs, returns = _graded(work, score, settings.responses)
+        fit = calibrate_head if settings.method == "calibrate" else refit_head
+        fit(critic, pairs, returns, work.context.config.ppo.tokens_per_micro_batch)
     return critic
+
+
+def _graded(work: Work, score: ScoreLines | None, count: int) -> tuple[list[Pair], list[Any]]:
+    """Responses of the SFT policy to the arm's problems, and what each token still earns in this arm."""
+    arm, reward = ARMS[work.arm], work.context.config.reward
+    collected, _ = collect_step(work, "refit", count, shared=False)
+    responses = [response for response in collected if response.judged]
+    scores = score(responses) if score else [[] for _ in responses]
+    earned = [earn(r, s, arm, reward) for r, s in zip(responses, scores, strict=True)]
+    return [Pair(response.prompt, response.tokens) for response in responses], returns_to_go(earned)

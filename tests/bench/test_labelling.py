@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from bench.labelling import plain_search
+from bench.labelling_memory import memory
 from tasks.config import LabelConfig
 from tasks.method.labelling import search_labels
 from tasks.method.trials import Trials
@@ -40,10 +37,9 @@ def test_both_searches_see_the_same_completions_and_ours_needs_fewer():
 
 
 def test_scripted_responses_are_labelled_in_a_process_of_their_own():
-    command = [sys.executable, "-m", "bench.labelling", "--scripted", "30"]
-    root = Path(__file__).parents[2]
-    peak = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    assert 20 < float(peak) < 2000  # MB
+    found = memory([30])
+    assert 20 < found["peak_mb"]["30"] < 2000
+    assert found["memory_ratio"] == 1
 
 
 @pytest.mark.parametrize("bench", ["labelling", "prm"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -9,7 +11,13 @@ from tasks.config import RewardConfig
 from tasks.method.arms import ARMS
 from tasks.method.ppo import earn
 from tasks.method.sft import Pair
-from tasks.method.value_init import map_head, range_of_returns, refit_head, returns_to_go
+from tasks.method.value_init import (
+    calibrate_head,
+    map_head,
+    range_of_returns,
+    refit_head,
+    returns_to_go,
+)
 from tasks.method.value_model import ValueModel
 from tests.method.toy import language_model, mixed_batch
 
@@ -53,6 +61,36 @@ def test_returns_to_go_are_what_is_still_earned():
     (returns,) = returns_to_go(earned)
     rewards = [*earned[0].dense[:-1], earned[0].dense[-1] + 1.0]
     assert returns.tolist() == pytest.approx([sum(rewards[t:]) for t in range(len(rewards))])
+
+
+def explained(critic, returns):
+    """Explained variance and mean squared error of the critic's values."""
+    errors = torch.cat(returns) - values(critic)
+    return 1 - float(errors.var() / torch.cat(returns).var()), float((errors**2).mean())
+
+
+def test_calibration_takes_the_offset_away_and_keeps_the_order(critic):
+    """Few responses pass: returns follow the PRM's order, far below the range that its labels are mapped to."""
+    generator = torch.Generator().manual_seed(0)
+    before = values(critic)
+    noise = 0.02 * torch.randn(len(before), generator=generator)
+    returns = list((0.05 + 0.04 * before + noise).split([len(pair.response) for pair in PAIRS]))
+    affine = copy.deepcopy(critic)
+    map_head(affine, *range_of_returns(ARMS["psgpo"], RewardConfig()))
+    scale, shift = calibrate_head(critic, PAIRS, returns, budget=100)
+    assert (scale, shift) == (pytest.approx(0.04, abs=0.02), pytest.approx(0.05, abs=0.02))
+    assert torch.allclose(values(critic), scale * before + shift, atol=1e-5)
+    (started, error), (mapped, far) = explained(critic, returns), explained(affine, returns)
+    assert started > 0 > mapped, "the affine map starts worse than a constant"
+    assert error < 0.01 * far
+
+
+def test_calibration_never_turns_the_prm_round(critic):
+    returns = list((0.1 - 0.5 * values(critic)).split([len(pair.response) for pair in PAIRS]))
+    scale, shift = calibrate_head(critic, PAIRS, returns, budget=4096)
+    assert scale == 0
+    assert values(critic).std() < 1e-6
+    assert shift == pytest.approx(float(torch.cat(returns).mean()), abs=1e-6)
 
 
 def test_refitting_is_ridge_regression_with_the_old_head_as_prior(critic, monkeypatch):

@@ -106,12 +106,12 @@ def test_an_infinite_learning_rate_stops_the_run_and_names_the_place(micro, inpu
         micro.stage("train_policy", "cell.arm=rl", "ppo.learning_rate=1e30", "ppo.steps=3", **inputs)
 
 
-@pytest.mark.parametrize("method", ["copy", "affine", "refit"])
+@pytest.mark.parametrize("method", ["copy", "affine", "calibrate", "refit"])
 def test_every_way_to_start_the_critic_runs(micro, files, inputs, prm, method):
     settings = (
         "cell.arm=psgpo",
         f"value_init.method={method}",
-        "value_init.refit_responses=12",
+        "value_init.responses=12",
         "ppo.steps=1",
     )
     (row,) = curves(files(micro.stage("train_policy", *settings, **inputs, prm=prm)["artifact"]))
