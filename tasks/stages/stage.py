@@ -171,6 +171,8 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         return _follow(stage, job, config, inputs, Checkpoints(store, digest, cache, read_only=True))
     if store.exists(f"{key}/_manifest.json"):
         manifest = fetch(store, key, cache).manifest
+        # a process may have been killed after it had published and before it could clear
+        Checkpoints(store, digest, cache).clear()
         with open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker:
             _note_cached(tracker, stage, f"{store.uri}/{key}", manifest)
         return _envelope(stage, f"{store.uri}/{key}", manifest, cached=True)

@@ -57,7 +57,7 @@ def scheduler_killed(scene: Scene, settings: Settings, api: AirflowApi) -> Tally
 def same_run_twice(settings: Settings, api: AirflowApi) -> Tally:
     """Two identical runs at once: both succeed, and every artifact is made once."""
     tally = Tally("Airflow: two identical runs at once")
-    conf = {**SMALL, "sft_seed": 1}
+    conf = {**SMALL, "data_seed": 1}
     for name in ("twin-a", "twin-b"):
         _trigger(api, name, conf)
     tally.injected += 1
@@ -73,7 +73,7 @@ def same_run_twice(settings: Settings, api: AirflowApi) -> Tally:
 def cancelled(settings: Settings, api: AirflowApi) -> Tally:
     """A run that is marked failed stops its jobs within 30 seconds."""
     tally = Tally("Airflow: run cancelled, processes gone within 30 s")
-    _trigger(api, "cancelled", {**SMALL, "sft_seed": 2, "sft_epochs": 200})
+    _trigger(api, "cancelled", {**SMALL, "data_seed": 2, "sft_epochs": 200})
     _wait_for(lambda: any("sft" in job.cmdline() for job in _jobs(settings)), 240)
     api._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/cancelled", {"state": "failed"})
     began = time.monotonic()

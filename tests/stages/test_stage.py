@@ -17,6 +17,7 @@ import pytest
 from tasks.config import load_config
 from tasks.errors import BadInput
 from tasks.stages.stage import Job, Stage, StageContext, run_stage
+from tasks.store import Checkpoints
 from tests.stages.toy import STAGE
 
 SEEDS = ("1", "2", "3")
@@ -173,6 +174,19 @@ def test_sigkill_then_rerun_gives_the_same_content(tmp_path: Path, store: str, s
     assert manifest(json.loads(out))["content"] == undisturbed["content"]
     assert f"step {int(steps) // 2 * 2 - 1}\n" not in err  # what the checkpoint held is not done again
     assert not list(Path(store.removeprefix("file://")).glob("_checkpoints/*/*"))
+
+
+def test_killed_between_publishing_and_clearing_it_leaves_no_checkpoints_for_ever(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Checkpoints, "clear", lambda checkpoints: None)
+        call(store, "sft.epochs=6")
+    folder = Path(store.removeprefix("file://")) / "_checkpoints"
+    assert list(folder.rglob("state"))
+    assert call(store, "sft.epochs=6")["cached"]
+    assert not list(folder.rglob("*.json"))
+    assert not list(folder.rglob("state"))
 
 
 def test_sigterm_saves_and_leaves_with_75(tmp_path: Path, store: str) -> None:
