@@ -88,3 +88,15 @@ def test_it_can_start_from_the_baseline_if_that_is_given(micro, labels, files):
 def test_too_few_responses_are_refused(micro, labels):
     with pytest.raises(BadInput, match=r"prm.selection full.*leaves 0 of 0"):
         micro.stage("fit_prm", ALL, "prm.source=mutation", **inputs(micro, labels))
+
+
+def test_edited_references_can_be_fitted_alone_or_beside_the_search(micro, files):
+    given = {"problems": micro.problems(), "responses": micro.responses(), "policy": micro.baseline()}
+    both = micro.stage("label_prefixes", "cell.checkpoint=1", "labels.edits_per_problem=3", **given)
+    counts = {
+        source: micro.stage("fit_prm", ALL, f"prm.source={source}", **inputs(micro, both["artifact"]))
+        for source in ("search", "mutation", "both")
+    }
+    fitted = {source: envelope["metrics"]["responses"] for source, envelope in counts.items()}
+    assert fitted["both"] == fitted["search"] + fitted["mutation"]
+    assert min(fitted.values()) > 0
