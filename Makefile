@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test chaos lint bench lock base-image images
+.PHONY: help setup demo up down study study-report test chaos lint bench lock base-image images
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ up: setup ## start Airflow and MLflow in the background
 
 down: ## stop them; state stays in .state/
 	@if [ -x $(RUN) ]; then $(RUN) -m infra.local down; fi
+
+study: setup ## start or resume the study of docs/study.md (STUDY="--study lists --minutes 60")
+	@$(RUN) -m infra.local.study $(STUDY)
+
+study-report: setup ## its tables, pictures and page from the store alone (STUDY="--study lists --phase development")
+	@$(RUN) -m tasks study report --store "$${PSGPO_STORE:-file://$(CURDIR)/.state/store}" $(STUDY)
 
 test: setup ## the whole test suite
 	@$(RUN) -m pytest

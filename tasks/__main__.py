@@ -39,6 +39,7 @@ COMMANDS = {
     "conclude": ("tasks.conclude", "end the tracking run of a pipeline run with its result"),
     "document": ("tasks.documentation", "write the generated tables of docs/"),
     "verify": ("tasks.verify", "re-hash a model and everything it came from"),
+    "study": ("tasks.study.command", "plan, run and report the study of docs/study.md"),
     "audit-labels": ("tasks.audit_labels", "label a sample exhaustively and say how wrong the search was"),
     "score": ("tasks.benchmarks.score_command", "grade samples somebody already has"),
 }

@@ -24,6 +24,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "plan",
         "plan-evaluation",
         "plan-retrain",
+        "study",
         "weigh",
         "report",
         "compare",

@@ -1,0 +1,153 @@
+"""The jobs of a setting, looked up in the store or run: the same stages, command lines and digests as `psgpo_train`'s.
+
+A setting's foundation is everything up to its PRM, once; its cells are an arm with a seed, trained and evaluated. What
+the store has is not run again, whichever run or setting made it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.config import RunConfig
+from tasks.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, BadInput, TryAgain
+from tasks.jobs import stage_arguments
+from tasks.method.arms import ARMS
+from tasks.pipeline import PlannedJob, training_jobs
+from tasks.stages.stage import RestrictedConfig, Stage, identity_of
+from tasks.store import Store, digest_of
+from tasks.store.artifacts import artifact_key, read_manifest
+from tasks.study.settings import Setting, Study
+
+CHECKED_ARM = "psgpo"
+"""The PRM is also measured on programs of this arm's first seed."""
+_LEFT_OUT = ("report", "promote", "check_prm")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished job."""
+
+    address: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def content(self) -> str:
+        return str(self.manifest["content"])
+
+
+@dataclass(frozen=True)
+class Cell:
+    setting: str
+    arm: str
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.setting}/{self.arm}/seed{self.seed}"
+
+
+def cells_of(name: str, setting: Setting) -> list[Cell]:
+    return [Cell(name, arm, seed) for arm, seeds in setting.arms.items() for seed in range(seeds)]
+
+
+def foundation(setting: Setting, config: RunConfig) -> list[PlannedJob]:
+    """Everything that a setting's cells share, in an order in which it can run; no PRM where no arm needs one."""
+    shared = any(ARMS[arm].needs_prm for arm in setting.arms)
+    count = config.baseline.checkpoints if shared else 0
+    checkpoints = [{"label": f"checkpoint {number}/{count}"} for number in range(1, count + 1)]
+    return [job for job in training_jobs([], checkpoints) if job.stage not in _LEFT_OUT]
+
+
+def cell_jobs(cell: Cell) -> list[PlannedJob]:
+    """Train, evaluate, and for one cell of a setting the check of the PRM on the policy it trained."""
+    label = f"{cell.arm}/seed{cell.seed}"
+    needs_prm = ARMS[cell.arm].needs_prm
+    planned = {"arm": cell.arm, "seed": cell.seed, "label": label, "needs_prm": needs_prm}
+    own = {f"train_policy {label}", f"evaluate {label}"}
+    jobs = [job for job in training_jobs([planned], []) if job.name in own]
+    if cell.arm == CHECKED_ARM and cell.seed == 0:
+        about = {
+            "problems": ("prepare_problems",),
+            "policies": (f"train_policy {label}",),
+            "prm": ("fit_prm",),
+        }
+        jobs.append(PlannedJob("check_prm", "check_prm", about))
+    return jobs
+
+
+def find(
+    store: Store, config: RunConfig, jobs: Sequence[PlannedJob], known: Mapping[str, Made] | None = None
+) -> dict[str, Made]:
+    """What the store has of `jobs`, and what is `known`, by name; a job whose inputs are not made is not looked for."""
+    made = dict(known or {})
+    for job in jobs:
+        if all(name in made for name in _needs(job)) and (found := _find(store, config, job, made)):
+            made[job.name] = found
+    return made
+
+
+def run(
+    study: Study, setting: str, phase: str, jobs: Sequence[PlannedJob], store: Store, own: Sequence[str]
+) -> tuple[dict[str, Made], float]:
+    """All of `jobs`, and the seconds computed. Those not named in `own` must be done already (BadInput)."""
+    config, overrides = study.config(setting, phase), study.overrides(setting, phase)
+    made: dict[str, Made] = {}
+    seconds = 0.0
+    for job in jobs:
+        found = _find(store, config, job, made)
+        if found is None:
+            if job.name not in own:
+                raise BadInput(
+                    f"{setting}: {job.name}", "is not in the store", "run the setting's foundation first"
+                )
+            inputs = {name: tuple(made[one].address for one in names) for name, names in job.inputs.items()}
+            cell = [f"cell.{key}={value}" for key, value in job.cell.items()]
+            label = f"{setting}: {job.name}"
+            arguments = stage_arguments(
+                config=study.profile,
+                overrides=(*overrides, *cell),
+                inputs=inputs,
+                store=store.uri,
+                label=label,
+            )
+            envelope = _run_stage(job.stage, arguments)
+            seconds += 0.0 if envelope["cached"] else float(envelope["seconds"])
+            found = _found(store, str(envelope["artifact"]).removeprefix(f"{store.uri}/"))
+        made[job.name] = found
+    return made, seconds
+
+
+def _run_stage(stage: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """A process of its own, as in every job; its log goes on to this job's. Raises what its exit code stands for."""
+    command = [sys.executable, "-m", "tasks", stage, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == EXIT_BAD_INPUT:
+        raise BadInput(stage, "was refused; its last line says why")
+    if done.returncode == EXIT_TRY_AGAIN:
+        raise TryAgain(f"{stage} was stopped")
+    done.check_returncode()
+    envelope: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return envelope
+
+
+def _find(store: Store, config: RunConfig, job: PlannedJob, made: Mapping[str, Made]) -> Made | None:
+    stage: Stage = importlib.import_module(f"tasks.stages.{job.stage}").STAGE
+    contents = {name: [made[one].content for one in names] for name, names in job.inputs.items()}
+    identity = identity_of(stage, RestrictedConfig(job.config(config), stage.sections), contents)
+    key = artifact_key(stage.kind, digest_of(identity))
+    return _found(store, key) if store.exists(f"{key}/_manifest.json") else None
+
+
+def _found(store: Store, key: str) -> Made:
+    return Made(f"{store.uri}/{key}", read_manifest(store, key))
+
+
+def _needs(job: PlannedJob) -> Iterator[str]:
+    for names in job.inputs.values():
+        yield from names

@@ -1,0 +1,258 @@
+"""Tables as CSV, pictures as PNG and a page, from a study's results.
+
+cells.csv        one row per finished cell, with the addresses of its score and policy and their MLflow runs
+comparisons.csv  every arm of every setting against the protocol's other side, with intervals and verdict
+bins.csv         the same by length and difficulty for the main setting
+compute.csv      what each arm cost, its own training and what its PRM needed, beside its score
+prms.csv         PRM quality on the programs of the policy it trained
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tasks.reporting.page import Page, PageSection, Picture, Table, write_page
+from tasks.reporting.results import length_of
+from tasks.study import pictures
+from tasks.study.analysis import Comparison, compare, compare_by, interval_of, steps_to
+from tasks.study.results import Result, Results
+from tasks.study.settings import MAIN, Study
+
+LONG = 100
+"""Tokens of the reference: the paper sees its gain above."""
+QUESTIONS: Mapping[int, str] = {
+    1: "The four arms, and where the gain is",
+    2: "Reward sparsity",
+    3: "PRM quality and quantity of data",
+    4: "Selection, completions, source of labels",
+    5: "Lambda, 1/T and neutral lines",
+    6: "Cheap competitors",
+    7: "How the critic starts",
+    8: "Model size",
+    9: "Cost",
+}
+Rows = Sequence[Sequence[str]]
+
+
+def write_report(study: Study, phase: str, found: Results, folder: Path) -> Path:
+    """Write everything into `folder`; the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    compared = comparisons(study, found)
+    tables = {
+        "cells": (CELL_COLUMNS, [_cell_row(one) for one in found.results]),
+        "comparisons": (COMPARISON_COLUMNS, [_comparison_row(*one) for one in compared]),
+        "bins": (("bin", *COMPARISON_COLUMNS), bins(found)),
+        "compute": (COMPUTE_COLUMNS, compute_rows(found)),
+        "prms": (PRM_COLUMNS, [_prm_row(*one) for one in found.prms.items()]),
+    }
+    for name, (header, rows) in tables.items():
+        _write_csv(folder / f"{name}.csv", header, rows)
+    page = _page(study, phase, found, compared, tables, folder)
+    write_page(page, folder / "index.html")
+    return folder / "index.html"
+
+
+def comparisons(study: Study, found: Results) -> list[tuple[str, Comparison]]:
+    """(figure, comparison): pass@1 and the area under the learning curve, for every arm that has its other side."""
+    listed = []
+    for name, setting in study.settings.items():
+        other = found.of(*setting.against.split("/", 1))
+        for arm in setting.arms:
+            ours = found.of(name, arm)
+            if not ours or not other or f"{name}/{arm}" == setting.against:
+                continue
+            for figure, one in (
+                ("pass@1", compare(ours, other)),
+                ("area", compare_by(ours, other, lambda result: result.area)),
+            ):
+                if one:
+                    listed.append((figure, one))
+    return listed
+
+
+def bins(found: Results) -> list[list[str]]:
+    """The main setting's arms against its rl, below and above LONG tokens and by difficulty."""
+    base = found.of(MAIN, "rl")
+    rows = []
+    arms = dict.fromkeys(one.cell.arm for one in found.results if one.cell.setting == MAIN)
+    for arm in arms:
+        for name, keep in _bins(base):
+            if arm == "rl" or not base:
+                continue
+            one = compare(_only(found.of(MAIN, arm), keep), _only(base, keep))
+            if one and one.problems:
+                rows.append([name, *_comparison_row("pass@1", one)])
+    return rows
+
+
+def _bins(base: Sequence[Result]) -> Iterable[tuple[str, Callable[[Mapping[str, Any]], bool]]]:
+    problems = [row for one in base[:1] for row in one.summary["per_problem"]]
+    if any(length_of(row) > LONG for row in problems):
+        yield f"over {LONG} tokens", lambda row: length_of(row) > LONG
+    yield f"up to {LONG} tokens", lambda row: length_of(row) <= LONG
+    for level in sorted({row["difficulty"] for row in problems}):
+        yield f"difficulty {level}", lambda row, level=level: row["difficulty"] == level  # type: ignore[misc]
+
+
+def _only(results: Sequence[Result], keep: Callable[[Mapping[str, Any]], bool]) -> list[Result]:
+    return [
+        replace(
+            one, summary={**one.summary, "per_problem": [r for r in one.summary["per_problem"] if keep(r)]}
+        )
+        for one in results
+    ]
+
+
+CELL_COLUMNS = (
+    "setting", "arm", "seed", "pass_at_1", "area", "cpu_seconds", "supervision_cpu_seconds",
+    "score", "score_run", "policy", "policy_run",
+)  # fmt: skip
+
+
+def _cell_row(one: Result) -> list[str]:
+    return [
+        one.cell.setting,
+        one.cell.arm,
+        str(one.cell.seed),
+        repr(one.pass_at_1),
+        f"{one.area:.4f}",
+        f"{one.cpu_seconds:.1f}",
+        f"{one.supervision:.1f}",
+        one.score.address,
+        str(one.score.manifest["mlflow_run_id"]),
+        one.policy.address,
+        str(one.policy.manifest["mlflow_run_id"]),
+    ]
+
+
+COMPARISON_COLUMNS = (
+    "figure", "arm", "against", "seeds", "problems", "difference", "low", "high", "verdict",
+)  # fmt: skip
+
+
+def _comparison_row(figure: str, one: Comparison) -> list[str]:
+    values = [f"{value:+.4f}" for value in (one.value, one.low, one.high)]
+    return [figure, one.name, one.other, str(one.seeds), str(one.problems), *values, one.verdict]
+
+
+COMPUTE_COLUMNS = (
+    "setting", "arm", "seeds", "pass_at_1", "low", "high", "steps", "steps_to_rl",
+    "cpu_seconds", "total_cpu_seconds",
+)  # fmt: skip
+
+
+def compute_rows(found: Results) -> list[list[str]]:
+    """Score beside cost; `steps_to_rl`: steps to the training pass rate that the setting's rl (or main's) ends with."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for one in found.results:
+        groups.setdefault((one.cell.setting, one.cell.arm), []).append(one)
+    rows = []
+    for (setting, arm), group in groups.items():
+        low, high = interval_of(group)
+        target = _final(found.of(setting, "rl") or found.of(MAIN, "rl"))
+        reached = [steps_to(one.curve, target) for one in group]
+        known = [step for step in reached if step is not None]
+        rows.append(
+            [
+                setting,
+                arm,
+                str(len(group)),
+                f"{_mean(one.pass_at_1 for one in group):.4f}",
+                f"{low:.4f}",
+                f"{high:.4f}",
+                str(max(len(one.curve) for one in group)),
+                f"{_mean(known):.1f} ({len(known)} of {len(group)})" if known else "",
+                f"{_mean(one.cpu_seconds for one in group):.1f}",
+                f"{_mean(one.total_cpu_seconds for one in group):.1f}",
+            ]
+        )
+    return rows
+
+
+def _final(results: Sequence[Result], window: int = 5) -> float:
+    """Mean training pass rate at the end; above 1, which nothing reaches, where there is none."""
+    ends = [_mean(one.curve[-window:]) for one in results if one.curve]
+    return _mean(ends) if ends else 2.0
+
+
+PRM_COLUMNS = ("setting", "responses", "passing", "balanced_accuracy", "auc", "balanced_accuracy_revised")
+
+
+def _prm_row(setting: str, check: Mapping[str, Any]) -> list[str]:
+    whole, revised = check.get("all") or {}, check.get("revised") or {}
+    values = [whole.get("balanced_accuracy"), whole.get("auc"), revised.get("balanced_accuracy")]
+    told = ["" if value is None else f"{value:.4f}" for value in values]
+    return [setting, str(check["responses"]), str(check.get("passing", "")), *told]
+
+
+def _page(
+    study: Study,
+    phase: str,
+    found: Results,
+    compared: Sequence[tuple[str, Comparison]],
+    tables: Mapping[str, tuple[Sequence[str], Rows]],
+    folder: Path,
+) -> Page:
+    sections = [_main_section(found, folder)]
+    for question, title in QUESTIONS.items():
+        names = {name for name, setting in study.settings.items() if question in setting.questions}
+        mine = [(figure, one) for figure, one in compared if one.name.split("/")[0] in names]
+        if mine and question != 9:
+            sections.append(_question_section(question, title, mine, folder))
+    titles = {
+        "bins": "By length and difficulty",
+        "compute": "9. Cost",
+        "prms": "PRM on the policy it trained",
+    }
+    sections += [
+        PageSection(title, "", _table(*tables[name])) for name, title in titles.items() if tables[name][1]
+    ]
+    sections.append(PageSection("Every cell", "Where each number is from.", _table(*tables["cells"])))
+    told = f"{phase}, {len(found.results)} of {found.planned} cells"
+    footer = "Intervals are 95 %, over seeds and problems. The protocol is docs/study.md."
+    return Page(study.title, told, _conclusion(compared), sections, footer)
+
+
+def _main_section(found: Results, folder: Path) -> PageSection:
+    path = folder / "main.png"
+    pictures.curves(found.results, MAIN, path)
+    return PageSection(
+        "Learning curves", "", None, (Picture(path, "Training pass rate by step, mean over seeds"),)
+    )
+
+
+def _question_section(
+    number: int, title: str, mine: Sequence[tuple[str, Comparison]], folder: Path
+) -> PageSection:
+    path = folder / f"question_{number}.png"
+    scores = [one for figure, one in mine if figure == "pass@1"]
+    pictures.differences(scores, path)
+    rows = [_comparison_row(*one) for one in mine]
+    return PageSection(f"{number}. {title}", "", _table(COMPARISON_COLUMNS, rows), (Picture(path, title),))
+
+
+def _conclusion(compared: Sequence[tuple[str, Comparison]]) -> str:
+    """The primary figure in a sentence."""
+    for figure, one in compared:
+        if (figure, one.name, one.other) == ("pass@1", f"{MAIN}/psgpo", f"{MAIN}/rl"):
+            value, low, high = (f"{100 * part:+.1f}" for part in (one.value, one.low, one.high))
+            return f"psgpo - rl: {value} points [{low}, {high}] over {one.seeds} seeds: {one.verdict}."
+    return "The primary comparison has not been run."
+
+
+def _table(header: Sequence[str], rows: Rows) -> Table:
+    return Table(tuple(header), tuple(tuple(row) for row in rows))
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Rows) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)

@@ -1,0 +1,112 @@
+"""A study's results, read from the store alone: every finished cell is found by its digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tasks.benchmarks.statistics import pass_at_k
+from tasks.errors import BadInput
+from tasks.method.arms import ARMS
+from tasks.store import Store, fetch_uri
+from tasks.study.chain import Cell, Made, cell_jobs, cells_of, find, foundation
+from tasks.study.settings import Study
+
+SUPERVISION = ("baseline", "sample_responses", "label_prefixes", "fit_prm")
+"""Jobs that an arm with a PRM needs beside its own training."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell. Costs in CPU seconds; `supervision`: the setting's baseline run, samples, labels and PRM."""
+
+    cell: Cell
+    questions: tuple[int, ...]
+    score: Made
+    policy: Made
+    summary: Mapping[str, Any]
+    curve: tuple[float, ...]
+    supervision: float
+
+    @cached_property
+    def per_problem(self) -> dict[str, float]:
+        """pass@1 by problem id."""
+        return {row["problem_id"]: pass_at_k(row["n"], row["c"], 1) for row in self.summary["per_problem"]}
+
+    @property
+    def pass_at_1(self) -> float:
+        return float(self.summary["pass_at_1"])
+
+    @property
+    def cpu_seconds(self) -> float:
+        return float(self.policy.manifest["cpu_seconds"])
+
+    @property
+    def total_cpu_seconds(self) -> float:
+        return self.cpu_seconds + self.supervision
+
+    @property
+    def area(self) -> float:
+        """Mean training pass rate over all steps: the area under the learning curve."""
+        return sum(self.curve) / len(self.curve) if self.curve else 0.0
+
+
+@dataclass(frozen=True)
+class Results:
+    """`planned` counts the cells of the protocol; `prms` and `labels` are by setting."""
+
+    results: tuple[Result, ...]
+    planned: int
+    prms: Mapping[str, Mapping[str, Any]]
+    costs: Mapping[str, Mapping[str, Made]]
+
+    def of(self, setting: str, arm: str) -> list[Result]:
+        return [one for one in self.results if (one.cell.setting, one.cell.arm) == (setting, arm)]
+
+
+def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
+    """Raises BadInput for a store that holds no finished cell of this study and phase."""
+    found: list[Result] = []
+    prms: dict[str, Mapping[str, Any]] = {}
+    costs: dict[str, Mapping[str, Made]] = {}
+    planned = 0
+    for name, setting in study.settings.items():
+        config = study.config(name, phase)
+        shared = foundation(setting, config)
+        costs[name] = find(store, config, shared)
+        spent = sum(_cpu(made) for job, made in costs[name].items() if job.startswith(SUPERVISION))
+        for cell in cells_of(name, setting):
+            planned += 1
+            jobs = cell_jobs(cell)
+            made = find(store, config, jobs, costs[name])
+            if jobs[1].name in made:
+                extra = spent if ARMS[cell.arm].needs_prm else 0.0
+                found.append(
+                    _result(cell, setting.questions, made[jobs[1].name], made[jobs[0].name], cache, extra)
+                )
+            if "check_prm" in made:
+                prms[name] = _read(made["check_prm"], "metrics.json", cache)
+    if not found:
+        raise BadInput(store.uri, f"holds no finished cell of the study {study.name}, {phase}", "make study")
+    return Results(tuple(found), planned, prms, costs)
+
+
+def _result(
+    cell: Cell, questions: tuple[int, ...], score: Made, policy: Made, cache: Path, supervision: float
+) -> Result:
+    rows: Sequence[Mapping[str, Any]] = _read(policy, "curves.json", cache)
+    curve = tuple(float(row["train/pass_rate"]) for row in rows if "train/pass_rate" in row)
+    return Result(cell, questions, score, policy, _read(score, "summary.json", cache), curve, supervision)
+
+
+def _read(made: Made, file: str, cache: Path) -> Any:
+    """A file of an artifact, checked against its manifest."""
+    return json.loads((fetch_uri(made.address, cache).path / file).read_text())
+
+
+def _cpu(made: Made) -> float:
+    return float(made.manifest["cpu_seconds"])

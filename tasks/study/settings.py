@@ -1,0 +1,103 @@
+"""A study: which settings are run with which arms and seeds, read from a YAML file.
+
+A setting is a set of overrides of the study's base, which is a set of overrides of a profile; so every cell of a study is
+a cell of `psgpo_train` with a configuration of its own. `docs/study.md` is the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.config import ArmName, RunConfig, load_config
+from tasks.errors import BadInput
+
+STUDIES = Path(__file__).parent / "studies"
+MAIN = "main"
+Phase = Literal["development", "confirmation"]
+PHASES: Mapping[str, str] = {"development": "validation", "confirmation": "confirmation"}
+"""The split that each phase evaluates on."""
+
+Overrides = Mapping[str, Any]
+
+
+class Setting(BaseModel):
+    """`arms`: seeds by arm. A comparison's other side is `arm` of `setting`: `against` is `SETTING/ARM`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    questions: tuple[int, ...]
+    about: str
+    overrides: Overrides = {}
+    arms: Mapping[ArmName, Annotated[int, Field(ge=1)]]
+    against: str = f"{MAIN}/rl"
+
+
+class Study(BaseModel):
+    """`frozen`: the protocol is committed and nothing is tuned any more; only then may confirmation problems be asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    profile: str
+    frozen: bool = False
+    base: Overrides = {}
+    settings: Mapping[str, Setting]
+
+    @model_validator(mode="after")
+    def _sides_exist(self) -> Study:
+        for name, setting in self.settings.items():
+            other, _, arm = setting.against.partition("/")
+            if other not in self.settings or arm not in self.settings[other].arms:
+                raise ValueError(f"setting {name} is compared with {setting.against}, which is not run")
+        return self
+
+    def config(self, setting: str, phase: str) -> RunConfig:
+        """The whole configuration of a setting. Raises BadInput for one that does not fit, naming its key."""
+        return load_config(self.profile, self.overrides(setting, phase))
+
+    def overrides(self, setting: str, phase: str) -> list[str]:
+        """What differs from the profile, later ones winning. Raises BadInput before the protocol is frozen."""
+        if phase not in PHASES:
+            raise BadInput("phase", f"{phase!r} is unknown", ", ".join(PHASES))
+        if setting not in self.settings:
+            raise BadInput("setting", f"{setting!r} is unknown", ", ".join(self.settings))
+        if phase == "confirmation" and not self.frozen:
+            raise BadInput(
+                "phase",
+                "confirmation problems are asked once, when nothing is tuned any more",
+                f"`frozen: true` in the study {self.name}, committed with the protocol",
+            )
+        chosen = {**self.base, **self.settings[setting].overrides, "evaluation.split": PHASES[phase]}
+        return [f"{key}={_text(value)}" for key, value in chosen.items()]
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def study_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in STUDIES.glob("*.yaml")))
+
+
+def load_study(source: str) -> Study:
+    """A checked-in study by name, or a YAML file. Raises BadInput naming the file and the key."""
+    path = STUDIES / f"{source}.yaml" if source in study_names() else Path(source)
+    if not path.is_file():
+        raise BadInput(f"study {source!r}", "is neither a study nor a file", ", ".join(study_names()))
+    try:
+        study = Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise BadInput(str(path), f"is not YAML: {error!s:.200}") from error
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"]) or "study"
+        raise BadInput(f"{path}: {where}", str(fault["msg"]), "see tasks/study/settings.py") from error
+    for name in study.settings:
+        study.config(name, "development")
+    return study

@@ -1,0 +1,80 @@
+"""Studies as data: every checked-in setting fits, and confirmation waits for the frozen protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.errors import BadInput
+from tasks.study.settings import load_study, study_names
+
+MICRO = Path(__file__).with_name("micro.yaml")
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_checked_in_studies_hold_the_protocol(name):
+    study = load_study(name)
+    main = study.settings["main"]
+    assert all(main.arms[arm] >= 10 for arm in ("rl", "dense", "value_init", "psgpo"))
+    assert all(seeds >= 5 for setting in study.settings.values() for seeds in setting.arms.values())
+    for setting in study.settings:
+        config = study.config(setting, "development")
+        assert config.evaluation.split == "validation"
+        assert config.data.confirmation_problems > 0
+        assert config.data.seed != 0, "the demo's problems have been looked at"
+        # what tests grade and what the dense reward may do must not differ by accident
+        assert config.sandbox == study.config("main", "development").sandbox
+
+
+def test_the_list_study_asks_questions_one_to_nine():
+    asked = {question for one in load_study("lists").settings.values() for question in one.questions}
+    assert asked == set(range(1, 10))
+
+
+def test_domains_differ_in_their_problems_alone():
+    trees = [load_study(name).config("main", "development").model_dump() for name in ("lists", "strings")]
+    for tree in trees:
+        tree["data"].pop("domain", None)
+    assert trees[0] == trees[1]
+
+
+def altered(tmp_path: Path, change) -> str:
+    tree = yaml.safe_load(MICRO.read_text())
+    change(tree)
+    path = tmp_path / "altered.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return str(path)
+
+
+def test_confirmation_waits_for_the_frozen_protocol(tmp_path):
+    with pytest.raises(BadInput, match="frozen"):
+        load_study(str(MICRO)).config("main", "confirmation")
+    frozen = load_study(altered(tmp_path, lambda tree: tree.update(frozen=True)))
+    assert frozen.config("main", "confirmation").evaluation.split == "confirmation"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda tree: tree.update(sead=1), "sead"),
+        (lambda tree: tree["settings"]["main"]["arms"].update(rl=0), "arms"),
+        (lambda tree: tree["settings"]["main"]["arms"].update(magic=2), "arms"),
+        (lambda tree: tree["settings"]["more_kl"].update(against="main/psgpo"), "main/psgpo"),
+        (lambda tree: tree["base"].update({"ppo.stops": 3}), "ppo.stops"),
+    ],
+)
+def test_a_wrong_study_is_refused_by_name(tmp_path, change, named):
+    with pytest.raises(BadInput, match=named):
+        load_study(altered(tmp_path, change))
+
+
+def test_an_unknown_study_setting_and_phase_are_refused():
+    with pytest.raises(BadInput, match="nonesuch"):
+        load_study("nonesuch")
+    study = load_study(str(MICRO))
+    with pytest.raises(BadInput, match="setting"):
+        study.overrides("nonesuch", "development")
+    with pytest.raises(BadInput, match="phase"):
+        study.overrides("main", "testing")

@@ -1,0 +1,191 @@
+"""A study of two settings and two seeds: run through the stages, resumed, and reported from the store alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BadInput
+from tasks.store import fetch_uri, open_store
+from tasks.study import chain, command
+from tasks.study.command import make_plan
+from tasks.study.report import comparisons, write_report
+from tasks.study.results import collect
+from tasks.study.settings import load_study
+
+MICRO = Path(__file__).with_name("micro.yaml")
+CELLS = [("main", "rl"), ("main", "fraction_of_tests"), ("more_kl", "rl")]
+
+
+def run_here(stage, arguments):
+    """The stage in this process: the same command line, without importing torch again for each."""
+    import importlib
+
+    from tasks.stages.stage import parse_job, run_stage
+
+    return run_stage(importlib.import_module(f"tasks.stages.{stage}").STAGE, parse_job(stage, "", arguments))
+
+
+def call(*arguments) -> dict:
+    with redirect_stdout(io.StringIO()) as out:
+        assert command.main([str(one) for one in arguments]) == 0
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A store with every cell; what each call said."""
+    folder = tmp_path_factory.mktemp("study")
+    store = f"file://{folder}/store"
+    about = ("--study", MICRO, "--store", store)
+    said = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PSGPO_CACHE", str(folder / "cache"))
+        patch.setattr(chain, "_run_stage", run_here)
+        for setting in ("main", "more_kl"):
+            said[setting] = call("foundation", *about, "--setting", setting)
+        for setting, arm in CELLS:
+            for seed in (0, 1):
+                place = ("--setting", setting, "--arm", arm, "--seed", seed)
+                said[f"{setting}/{arm}/{seed}"] = call("cell", *about, *place)
+    return store, said
+
+
+@pytest.fixture
+def report(finished, tmp_path):
+    store, _ = finished
+    study = load_study(str(MICRO))
+    found = collect(study, "development", open_store(store), tmp_path / "another-cache")
+    write_report(study, "development", found, tmp_path / "report")
+    return found, tmp_path / "report"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_settings_share_what_they_have_in_common(finished):
+    _, said = finished
+    assert not said["main"]["cached"]
+    assert said["more_kl"]["cached"], "the KL is no setting of anything before the arms"
+
+
+def test_a_cell_run_again_computes_nothing_and_is_the_same(finished, monkeypatch):
+    store, said = finished
+
+    def never(stage, arguments):
+        raise AssertionError(f"{stage} was run again")
+
+    monkeypatch.setattr(chain, "_run_stage", never)
+    place = ("--setting", "main", "--arm", "rl", "--seed", 1)
+    again = call("cell", "--study", MICRO, "--store", store, *place)
+    assert again["cached"]
+    assert again["digest"] == said["main/rl/1"]["digest"]
+
+
+def test_a_cell_without_its_foundation_is_refused(tmp_path):
+    place = ("--setting", "main", "--arm", "rl", "--seed", "0")
+    with pytest.raises(BadInput, match="foundation"):
+        command.main(["cell", "--study", str(MICRO), "--store", f"file://{tmp_path}/empty", *place])
+
+
+def test_the_plan_knows_what_is_done(finished, tmp_path):
+    store, _ = finished
+    conf = {"study": str(MICRO), "n_seeds": 1, "job_minutes": 2}
+    plan = make_plan(conf, "a", open_store(store))
+    assert [cell["done"] for cell in plan["cells"]] == [True] * 3
+    assert plan["budget_seconds"] == 120
+    fresh = make_plan({"study": str(MICRO), "settings": ["more_kl"]}, "a", open_store(f"file://{tmp_path}/s"))
+    assert [(cell["label"], cell["done"]) for cell in fresh["cells"]] == [
+        ("more_kl/rl/seed0", False),
+        ("more_kl/rl/seed1", False),
+    ]
+    with pytest.raises(BadInput, match="n_sedes"):
+        make_plan({"n_sedes": 1}, "a", open_store(store))
+    with pytest.raises(BadInput, match="nothing"):
+        make_plan({"study": str(MICRO), "settings": ["nothing"]}, "a", open_store(store))
+
+
+def test_every_number_is_its_manifests(report):
+    _, folder = report
+    cells = rows_of(folder / "cells.csv")
+    assert len(cells) == 6
+    for cell in cells:
+        score, policy = (fetch_uri(cell[name], folder / "check") for name in ("score", "policy"))
+        assert float(cell["pass_at_1"]) == score.manifest["metrics"]["pass_at_1"]
+        assert float(cell["cpu_seconds"]) == pytest.approx(policy.manifest["cpu_seconds"], abs=0.05)
+        assert cell["score_run"] == score.manifest["mlflow_run_id"]
+        assert json.loads((score.path / "summary.json").read_text())["seed"] == int(cell["seed"])
+
+
+def test_the_page_and_its_tables_need_nothing_but_the_store(report):
+    found, folder = report
+    assert found.planned == 6
+    page = (folder / "index.html").read_text()
+    assert "6 of 6 cells" in page
+    assert "more_kl/rl" in page
+    assert {path.name for path in folder.glob("*.png")} == {"main.png", "question_1.png", "question_5.png"}
+    compared = rows_of(folder / "comparisons.csv")
+    assert {(row["figure"], row["arm"]) for row in compared} == {
+        (figure, arm) for figure in ("pass@1", "area") for arm in ("main/fraction_of_tests", "more_kl/rl")
+    }
+    assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in compared)
+
+
+def test_a_second_report_has_the_same_bytes(report, tmp_path):
+    found, folder = report
+    write_report(load_study(str(MICRO)), "development", found, tmp_path / "again")
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "again").iterdir())
+    assert all((folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
+
+
+def test_an_altered_score_is_not_reported(finished, tmp_path):
+    store, said = finished
+    copied = tmp_path / "store"
+    shutil.copytree(store.removeprefix("file://"), copied)
+    folder = copied / said["main/rl/0"]["artifact"].removeprefix(f"{store}/")
+    summary = folder / "summary.json"
+    summary.chmod(0o644)
+    summary.write_text(summary.read_text().replace('"pass_at_1": 0', '"pass_at_1": 1'))
+    (folder / "summary.json").open("a").write(" ")
+    with pytest.raises(BadInput):
+        collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"), tmp_path / "cache")
+
+
+def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
+    store, said = finished
+    copied = tmp_path / "store"
+    shutil.copytree(store.removeprefix("file://"), copied)
+    shutil.rmtree(copied / said["more_kl/rl/1"]["artifact"].removeprefix(f"{store}/"))
+    found = collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"), tmp_path / "cache")
+    assert (len(found.results), found.planned) == (5, 6)
+    (kl,) = [
+        one
+        for figure, one in comparisons(load_study(str(MICRO)), found)
+        if (figure, one.name) == ("pass@1", "more_kl/rl")
+    ]
+    assert kl.verdict.startswith("one seed")
+
+
+def test_an_empty_store_is_no_report(tmp_path):
+    with pytest.raises(BadInput, match="no finished cell"):
+        collect(load_study(str(MICRO)), "development", open_store(f"file://{tmp_path}/s"), tmp_path / "cache")
+
+
+def test_development_scores_come_from_validation_problems_alone(report):
+    found, folder = report
+    problems = json.loads(json.dumps(found.results[0].summary["per_problem"]))
+    (made,) = {one.address for name, one in found.costs["main"].items() if name == "prepare_problems"}
+    from tasks.problems import read_problems
+
+    listed = {p.problem_id: p.split for p in read_problems(fetch_uri(made, folder / "check").path)}
+    assert {listed[row["problem_id"]] for row in problems} == {"validation"}
+    assert set(listed.values()) == {"train", "validation", "test", "confirmation"}
