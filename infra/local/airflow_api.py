@@ -60,6 +60,11 @@ class AirflowApi:
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         return self._call("GET", _run_path(dag_id, run_id))
 
+    def run_ids(self, dag_id: str) -> list[str]:
+        """Ids of a DAG's runs, the last first."""
+        answer = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-run_after&limit=100")
+        return [run["dag_run_id"] for run in answer["dag_runs"]]
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         return self._call("GET", f"{_run_path(dag_id, run_id)}/taskInstances?limit=1000")["task_instances"]
 
