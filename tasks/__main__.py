@@ -37,6 +37,7 @@ COMMANDS = {
     "weigh": ("tasks.weigh", "the evidence for a run's best policy, before it is promoted"),
     "rollback": ("tasks.rollback", "make the previous champion champion again"),
     "conclude": ("tasks.conclude", "end the tracking run of a pipeline run with its result"),
+    "maintain": ("tasks.maintain", "say what of a store nobody needs any more, or remove it"),
     "document": ("tasks.documentation", "write the generated tables of docs/"),
     "verify": ("tasks.verify", "re-hash a model and everything it came from"),
     "study": ("tasks.study.command", "plan, run and report the study of docs/study.md"),

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("dags",),
     ("tasks.__main__", "tasks.validate_command", "tasks.study", *(module for module, _ in COMMANDS.values())),
-    ("tasks.forecast", "tasks.costs", "tasks.pipeline"),
+    ("tasks.forecast", "tasks.costs", "tasks.pipeline", "tasks.maintenance"),
     ("tasks.stages",),
     ("tasks.validation", "tasks.reporting"),
     ("tasks.method",),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.errors import BadInput
+from tasks.store.entry import Entry
 
 
 class LocalStore:
@@ -60,6 +61,18 @@ class LocalStore:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             if not path.name.startswith(_TEMPORARY):
                 yield path.relative_to(self.root).as_posix()
+
+    def entries(self) -> Iterator[Entry]:
+        folders = [(os.fspath(self.root), "")]
+        while folders:
+            folder, prefix = folders.pop()
+            with os.scandir(folder) as found:
+                for one in found:
+                    if one.is_dir(follow_symlinks=False):
+                        folders.append((one.path, f"{prefix}{one.name}/"))
+                    elif not one.name.startswith(_TEMPORARY):
+                        about = one.stat(follow_symlinks=False)
+                        yield Entry(prefix + one.name, about.st_size, about.st_mtime)
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)

@@ -30,6 +30,7 @@ from botocore.exceptions import (
 )
 
 from tasks.errors import BadInput, TryAgain
+from tasks.store.entry import Entry
 from tasks.store.progress import TransferProgress
 
 PROBE_KEY = "_probe/if-none-match"
@@ -136,6 +137,14 @@ class S3Store:
             for page in pages:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"][cut:]
+
+    def entries(self) -> Iterator[Entry]:
+        below = f"{self.prefix}/" if self.prefix else ""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=below)
+        with self._reaching():
+            for page in pages:
+                for one in page.get("Contents", ()):
+                    yield Entry(one["Key"][len(below) :], one["Size"], one["LastModified"].timestamp())
 
     def delete(self, key: str) -> None:
         with self._reaching():

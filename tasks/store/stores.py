@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tasks.errors import BadInput
+from tasks.store.entry import Entry
 
 
 class Store(Protocol):
@@ -33,6 +34,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix (a folder, no trailing slash), sorted."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything in the store, in no order."""
 
     def delete(self, key: str) -> None:
         """Remove a key; a missing key is not an error."""

@@ -6,7 +6,7 @@ the run that made the artifact, and the address stands in the tag `artifact` (it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,17 +48,14 @@ class Registry:
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions, oldest first."""
-        found: list[dict[str, Any]] = []
-        page = ""
-        while True:
-            query = {"filter": f"name='{name}'", "max_results": "200"} | (
-                {"page_token": page} if page else {}
-            )
-            answer = self.server.get("model-versions/search", **query)
-            found += answer.get("model_versions", [])
-            page = answer.get("next_page_token", "")
-            if not page:
-                return sorted(map(_version, found), key=lambda version: int(version.version))
+        found = self._search({"filter": f"name='{name}'"})
+        return sorted(map(_version, found), key=lambda version: int(version.version))
+
+    def addresses(self) -> Iterator[str]:
+        """Sources and tags of all versions of all models: whatever artifact is registered is among them."""
+        for version in self._search({}):
+            yield version.get("source", "")
+            yield from (tag["value"] for tag in version.get("tags", []))
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         try:
@@ -76,6 +73,15 @@ class Registry:
 
     def delete_alias(self, name: str, alias: str) -> None:
         self.server.post("registered-models/alias", {"name": name, "alias": alias}, method="DELETE")
+
+    def _search(self, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        page: dict[str, str] = {}
+        while True:
+            answer = self.server.get("model-versions/search", max_results="200", **query, **page)
+            yield from answer.get("model_versions", [])
+            if not (token := answer.get("next_page_token", "")):
+                return
+            page = {"page_token": token}
 
     def _ensure_model(self, name: str) -> None:
         try:

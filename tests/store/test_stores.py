@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,12 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadInput, match="cannot be written"):
         open_store(f"file://{tmp_path}/file/store")
+
+
+def test_entries_are_all_keys_with_size_and_time(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    for key in ("kind/ab/file", "top"):
+        store.upload(key, tmp_path / "file")
+    found = {entry.key: entry for entry in store.entries() if not entry.key.startswith("_probe")}
+    assert {key: entry.size for key, entry in found.items()} == {"kind/ab/file": 5, "top": 5}
+    assert abs(found["top"].modified - time.time()) < 60

@@ -1,0 +1,1 @@
+"""What is left over in the store and may go. Nothing goes unasked."""
