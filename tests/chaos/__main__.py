@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PSGPO_PARENT_RUN", "PSGPO_SANDBOX"):
         os.environ.pop(variable, None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped on the way out
     tallies, began = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="psgpo-chaos-") as folder:
         scene = Scene(Path(folder), options.seed, options.times)
