@@ -83,10 +83,10 @@ class DataConfig(Section):
         exclude_if=lambda value: value == 0,
     )
     steps_min: int = Field(1, ge=1, le=8, description="fewest steps of a StepCode problem")
-    steps_max: int = Field(8, ge=1, le=8, description="most steps of a StepCode problem")
-    wrong_line_min: Share = Field(0.1, description="lowest wrong-line rate of an operation in demonstrations")
+    steps_max: int = Field(7, ge=1, le=8, description="most steps of a StepCode problem")
+    wrong_line_min: Share = Field(0.15, description="lowest wrong-line rate of an operation in demonstrations")
     wrong_line_max: Share = Field(
-        0.65, description="highest wrong-line rate of an operation in demonstrations"
+        0.7, description="highest wrong-line rate of an operation in demonstrations"
     )
 
     @model_validator(mode="after")
@@ -133,7 +133,7 @@ class PPOConfig(Section):
 
     steps: Positive = Field(30, description="policy updates")
     long_steps: Positive = Field(
-        100, description="policy updates of the arm rl_long: about the PRM arms' total compute"
+        80, description="policy updates of the arm rl_long: about the PRM arms' total compute"
     )
     batch_size: Positive = Field(40, description="responses per step")
     responses_per_problem: Positive = Field(1, description="responses sampled for each problem of a batch")
@@ -202,7 +202,7 @@ class LabelConfig(Section):
     completer: Literal["own", "final", "sft"] = Field("own", description="which checkpoint completes")
     neutral_lines: bool = Field(True, description="label comment, blank and docstring lines 0")
     probe_empty_prefix: bool = Field(False, description="test whether the empty prefix is recoverable")
-    shard_size: Positive = Field(200, description="responses advanced together; the most a kill can lose")
+    shard_size: Positive = Field(256, description="responses advanced together; the most a kill can lose")
     edits_per_problem: int = Field(
         0, ge=0, description="edited reference solutions per problem as a second source of labels (PRLCoder)"
     )
