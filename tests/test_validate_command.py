@@ -77,8 +77,8 @@ def test_problems_known_from_a_benchmark_or_by_a_licence_are_named(
 def test_a_reference_with_another_verdict_every_time_is_flaky(
     folder: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The chance that 24 coins fall alike in both runs is one in 16 million."""
-    coin = "    import random\n    return sum(xs) + random.getrandbits(1)\n"
+    """The clock as a coin (random numbers are the same in every run): 24 of them do not fall alike twice."""
+    coin = "    import time\n    return sum(xs) + time.perf_counter_ns() // 1000 % 2\n"
     one = rows.problems().iloc[0].to_dict()
     coins = pd.DataFrame(
         [one | {"problem_id": f"c{n}", "prompt": prompt(f"{n}"), "reference": coin} for n in range(24)]

@@ -219,4 +219,6 @@ def _download(store: Store, key: str, path: Path) -> None:
 
 
 def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == entry.get("size") and hash_file(path) == entry.get("sha256")
+    return (
+        path.is_file() and path.stat().st_size == entry.get("size") and hash_file(path) == entry.get("sha256")
+    )
