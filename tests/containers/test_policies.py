@@ -98,7 +98,7 @@ def is_let_through(call: object, **arguments: object) -> bool:
 
 READS = {
     "sampler": {"policy": True, "labels": False, "report": False},
-    "labeller": {"policy": True, "labels": True, "scores": False},
+    "labeller": {"policy": True, "labels": True, "scores": True, "report": False},
     "trainer": {"problems": True, "labels": True, "scores": False, "report": False},
     "promoter": {"problems": True, "scores": True, "model": True},
 }
