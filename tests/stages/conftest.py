@@ -18,6 +18,7 @@ MICRO = (
     "data.validation_problems=6",
     "data.test_problems=6",
     "data.steps_max=2",
+    "data.wrong_line_min=0.1",
     "data.wrong_line_max=0.3",
     "model.tiny.width=32",
     "model.tiny.vocabulary=300",
