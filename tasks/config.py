@@ -84,7 +84,9 @@ class DataConfig(Section):
     )
     steps_min: int = Field(1, ge=1, le=8, description="fewest steps of a StepCode problem")
     steps_max: int = Field(7, ge=1, le=8, description="most steps of a StepCode problem")
-    wrong_line_min: Share = Field(0.15, description="lowest wrong-line rate of an operation in demonstrations")
+    wrong_line_min: Share = Field(
+        0.15, description="lowest wrong-line rate of an operation in demonstrations"
+    )
     wrong_line_max: Share = Field(
         0.7, description="highest wrong-line rate of an operation in demonstrations"
     )

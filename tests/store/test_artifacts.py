@@ -91,7 +91,9 @@ def test_a_manifest_of_another_format_is_refused(store: Store, folder: Path, tmp
     overwrite(
         store, f"{KEY}/{MANIFEST}", json.dumps({**manifest, "format": 99}).encode(), tmp_path / "altered"
     )
-    with pytest.raises(BadInput, match="has format 99, this revision reads 1; allowed: .*the stage run again"):
+    with pytest.raises(
+        BadInput, match=r"has format 99, this revision reads 1; allowed: .*the stage run again"
+    ):
         fetch(store, KEY, tmp_path / "cache")
 
 
