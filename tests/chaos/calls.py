@@ -60,6 +60,12 @@ CALLS = (
     ),
     Call("prm", "fit_prm", (), {**_START, "labels": ("labels",)}),
     Call("psgpo", "train_policy", ("cell.arm=psgpo",), {**_START, "prm": ("prm",)}),
+    Call(
+        "check",
+        "check_prm",
+        ("prm_check.responses=10",),
+        {"problems": ("problems",), "policies": ("psgpo",), "prm": ("prm",)},
+    ),
     Call("scores", "evaluate", ("cell.arm=psgpo",), {"problems": ("problems",), "policy": ("psgpo",)}),
     Call(
         "report",
@@ -71,6 +77,7 @@ CALLS = (
             "responses": ("responses",),
             "labels": ("labels",),
             "prm": ("prm",),
+            "prm_check": ("check",),
             "sft": ("sft",),
         },
     ),

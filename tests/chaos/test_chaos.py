@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.__main__ import STAGES
 from tests.chaos import readers, store_faults, tracking_faults
 from tests.chaos.bombs import bombs, refused
 from tests.chaos.calls import CALLS
@@ -37,6 +38,10 @@ def test_a_killed_stage_ends_as_if_nothing_had_been(scene: Scene) -> None:
             killing.kill(call, SEED, tally)
     assert tally.kept, tally
     assert tally.injected == tally.completed == len(KILLED)
+
+
+def test_every_stage_is_among_those_that_are_killed() -> None:
+    assert {call.stage for call in CALLS} == set(STAGES)
 
 
 def test_the_store_loses_nothing_whatever_happens_to_it(scene: Scene) -> None:
