@@ -31,6 +31,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "promote",
         "conclude",
     ),
+    "cleaner": ("maintain",),
 }
 """Who does what in the store: each role has its own credentials there (`infra/policies`)."""
 

@@ -90,7 +90,8 @@ def test_the_runner_s_secrets_reach_no_process_and_no_text() -> None:
 
 
 def test_every_stage_has_one_role() -> None:
-    assert {role_of(stage) for stage in STAGES} == set(ROLES)
+    # clearing away is no stage
+    assert {role_of(stage) for stage in STAGES} | {role_of("maintain")} == set(ROLES)
     names = [name for members in ROLES.values() for name in members]
     assert len(names) == len(set(names))
 

@@ -5,7 +5,8 @@ set -eu
 umask 077
 identities=/tmp/identities.json
 cp /etc/psgpo/identities.json "$identities"
-for name in S3_ADMIN_SECRET S3_MLFLOW_SECRET S3_SAMPLER_SECRET S3_LABELLER_SECRET S3_TRAINER_SECRET S3_PROMOTER_SECRET; do
+for name in S3_ADMIN_SECRET S3_MLFLOW_SECRET S3_SAMPLER_SECRET S3_LABELLER_SECRET S3_TRAINER_SECRET S3_PROMOTER_SECRET \
+  S3_CLEANER_SECRET; do
   eval "value=\$$name"
   case "$value" in
     "" | *[!A-Za-z0-9_-]*) echo "$name: letters, digits, - and _ only, and not empty" >&2; exit 64 ;;

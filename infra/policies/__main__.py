@@ -4,8 +4,9 @@
 seaweedfs.json   the same for the store of `docker-compose.yml`; `infra/compose/store.sh` puts the secrets in
 
 A role reads what the inputs of its stages may be and what they make themselves (a finished artifact is read instead of
-made again), and writes what they make, their checkpoints, and the probe of the store's conditional writes. The sandbox
-has no role: nothing it could reach the store with.
+made again), and writes what they make, their checkpoints, and the probe of the store's conditional writes. One role clears
+away: it may read and remove everything, and writes nothing but the probe. The sandbox has no role: nothing it could reach
+the store with.
 """
 
 from __future__ import annotations
@@ -22,19 +23,24 @@ from tasks.jobs import ROLES, role_of
 
 FOLDER = Path(__file__).parent
 BUCKET, PREFIX = "psgpo", "store"
-COMMON = ("_checkpoints", "_probe")
+PROBE = "_probe"
+COMMON = ("_checkpoints", PROBE)
 READS_ALL = "promoter"  # it verifies the whole chain behind a model, whatever it is made of
+REMOVES_ALL = "cleaner"
 
 
 @dataclass(frozen=True)
 class Access:
-    """Kinds of artifacts, and folders beside them, that a role reads and writes (and may remove again)."""
+    """Kinds of artifacts, and folders beside them, that a role reads, writes (and may remove again), and only removes."""
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    removes: tuple[str, ...] = ()
 
 
 def access_of(role: str) -> Access:
+    if role == REMOVES_ALL:
+        return Access(("*",), (PROBE,), ("*",))
     reads, writes = set(COMMON), set(COMMON)
     for name in STAGES:
         if role_of(name) == role:
@@ -55,6 +61,7 @@ def as_aws(access: Access) -> dict[str, Any]:
                 ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                 _objects(access.writes),
             ),
+            *([_allow("Remove", ["s3:DeleteObject"], _objects(access.removes))] if access.removes else []),
         ],
     }
 
@@ -66,7 +73,8 @@ def as_seaweedfs() -> dict[str, Any]:
         access = access_of(role)
         actions = [f"List:{BUCKET}"]
         actions += [f"Read:{path}" for path in _paths(access.reads)]
-        actions += [f"Write:{path}" for path in _paths(access.writes)]
+        # here whoever may write may remove, and nobody else
+        actions += [f"Write:{path}" for path in _paths((*access.writes, *access.removes))]
         identities.append(_identity(role, actions))
     return {"identities": identities}
 

@@ -101,12 +101,21 @@ READS = {
     "labeller": {"policy": True, "labels": True, "scores": True, "report": False},
     "trainer": {"problems": True, "labels": True, "scores": False, "report": False},
     "promoter": {"problems": True, "scores": True, "model": True},
+    "cleaner": {"problems": True, "labels": True, "report": True},
 }
 WRITES = {
     "sampler": {"responses": True, "scores": True, "policy": False, "model": False, "_checkpoints": True},
     "labeller": {"labels": True, "policy": False, "scores": False, "_probe": True},
     "trainer": {"policy": True, "model": True, "prm": True, "scores": False, "labels": False},
     "promoter": {"promotion": True, "report": True, "policy": False, "scores": False},
+    "cleaner": {"_probe": True, "policy": False, "labels": False, "_checkpoints": False},
+}
+REMOVES = {
+    "sampler": {"scores": True, "policy": False},
+    "labeller": {"labels": True, "policy": False},
+    "trainer": {"model": True, "scores": False},
+    "promoter": {"report": True, "model": False},
+    "cleaner": {"report": True, "model": True, "_checkpoints": True},
 }
 
 
@@ -122,6 +131,12 @@ def test_a_role_writes_its_kinds_and_no_other(clients: Clients, role: str) -> No
         kind: may(clients[role].put_object, Key=f"store/{kind}/ab/new", Body=b"") for kind in WRITES[role]
     }
     assert found == WRITES[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_removes_what_it_makes_and_one_role_everything(clients: Clients, role: str) -> None:
+    found = {kind: may(clients[role].delete_object, Key=f"store/{kind}/ab/gone") for kind in REMOVES[role]}
+    assert found == REMOVES[role]
 
 
 @pytest.mark.parametrize("role", ROLES)
