@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         study = load_study(given.study)
         for name in conf["settings"] or list(study.settings):
             study.overrides(name, given.phase)
-        return _run(conf)
+        return _run(study.name, conf)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
         return 1
 
 
-def _run(conf: dict[str, Any]) -> int:
+def _run(name: str, conf: dict[str, Any]) -> int:
+    """`name` is the study's own: `conf` may give a file."""
     settings = read_settings()
     api = up(settings, lambda text: print(f"stack: {text}", flush=True))
     deadline = time.monotonic() + _DAG_SECONDS
@@ -61,7 +62,7 @@ def _run(conf: dict[str, Any]) -> int:
         if time.monotonic() > deadline:
             raise StackError(f"Airflow does not know the DAG {DAG} after {_DAG_SECONDS:.0f} s")
         time.sleep(0.5)
-    run_id = f"{conf['study']}-{conf['phase']}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    run_id = f"{name}-{conf['phase']}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     api.trigger(DAG, run_id, conf)
     print(f"Airflow  {settings.airflow_uri}/dags/{DAG}/runs/{run_id}", flush=True)
     return _follow(api, run_id)
