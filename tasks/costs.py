@@ -36,17 +36,17 @@ ALL_PROBLEMS = 500
 """Stands for "all problems" of a benchmark."""
 
 SHIPPED_RATES: Mapping[str, float] = {
-    "prepare_problems": 4.0,
-    "prepare_model": 4.0,
-    "sft": 9.0,
-    "train_policy": 9e-5,
-    "sample_responses": 8e-5,
-    "label_prefixes": 1.6e-4,
-    "fit_prm": 3.5,
-    "check_prm": 1.6e-4,
-    "evaluate": 7e-5,
-    "validate": 12.0,
-    "report": 15.0,
+    "prepare_problems": 7.0,
+    "prepare_model": 9.0,
+    "sft": 28.0,
+    "train_policy": 2.9e-4,
+    "sample_responses": 2.4e-4,
+    "label_prefixes": 1e-4,
+    "fit_prm": 5.5,
+    "check_prm": 2.4e-4,
+    "evaluate": 2.6e-4,
+    "validate": 14.0,
+    "report": 18.0,
     "promote": 2.0,
 }
 """Seconds per unit."""

@@ -10,7 +10,6 @@ from infra.local.airflow_api import AirflowApi
 from infra.local.display import Display
 from infra.local.environment import ADMIN, admin_password
 from infra.local.following import DAG, Follower, Snapshot
-from infra.local.forecast import expected_seconds, record_seconds
 from infra.local.settings import Settings
 from infra.local.stack import StackError, up
 from infra.local.summary import (
@@ -39,7 +38,7 @@ def run_demo(settings: Settings, profile: str) -> int:
     api.trigger(DAG, run_id, {"profile": profile})
     print(f"Airflow  {settings.airflow_uri}/dags/{DAG}/runs/{run_id}")
     print(f"         user {ADMIN}, password {admin_password(settings)}")
-    follower = Follower(api, settings, run_id, expected_seconds(profile, settings.state))
+    follower = Follower(api, settings, run_id)
     last = _follow(follower)
     if last.state != "success":
         _tell(failures(follower, follower.instances()))
@@ -47,7 +46,7 @@ def run_demo(settings: Settings, profile: str) -> int:
             f"\nthe run failed; everything computed so far is kept: {settings.airflow_uri}/dags/{DAG}/runs/{run_id}"
         )
         return 1
-    _tell_success(follower, profile, stack_seconds, time.monotonic() - began)
+    _tell_success(follower, stack_seconds, time.monotonic() - began)
     return 0
 
 
@@ -72,11 +71,9 @@ def _follow(follower: Follower) -> Snapshot:
         time.sleep(_LOOK_EVERY)
 
 
-def _tell_success(follower: Follower, profile: str, stack_seconds: float, wall_seconds: float) -> None:
+def _tell_success(follower: Follower, stack_seconds: float, wall_seconds: float) -> None:
     api, run_id = follower.api, follower.run_id
     spent = spent_by_task(follower)
-    computed = {task: one.seconds / one.jobs for task, one in spent.items() if not one.cached}
-    record_seconds(profile, computed, follower.settings.state)
     report = report_folder(api.xcom(DAG, run_id, "report")["artifact"])
     print()
     _tell(seconds_table(spent, stack_seconds, wall_seconds))

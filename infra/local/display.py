@@ -57,7 +57,8 @@ def clock(seconds: float) -> str:
 
 
 def _headline(snapshot: Snapshot) -> str:
-    return f"{clock(snapshot.elapsed)}  {snapshot.share:4.0%}  eta {clock(snapshot.left)}"
+    eta = "planning" if snapshot.left is None else f"eta {clock(snapshot.left)}"
+    return f"{clock(snapshot.elapsed)}  {snapshot.share:4.0%}  {eta}"
 
 
 def _job_line(job: Running) -> str:

@@ -69,7 +69,7 @@ def _airflow(settings: Settings) -> dict[str, str]:
             "executor": "LocalExecutor",
             # Worker processes: two jobs, and room for a short task beside them.
             "parallelism": 4,
-            "dags_folder": ROOT / "dags",
+            "dags_folder": settings.dags,
             "load_examples": False,
             "dags_are_paused_at_creation": False,
             "execution_api_server_url": f"{settings.airflow_uri}/execution/",

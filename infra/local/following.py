@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.airflow_api import AirflowApi, AirflowError
-from infra.local.forecast import Work, or_unknown, seconds_left
+from infra.local.forecast import Work, seconds_left
 from infra.local.settings import Settings
 from infra.local.stack import JOB_SLOTS
+from tasks.config import load_config
+from tasks.forecast import forecast
+from tasks.pipeline import training_jobs
+from tasks.store import open_store
 
 DAG = "psgpo_train"
 _PROGRESS = re.compile(r"progress .+? (\d+)/(\d+) \d+% (?:eta|took) (\S+?)s? ?(?: (.*))?$")
 _ENDED = ("success", "skipped", "failed", "upstream_failed", "removed")
 _TAIL_BYTES = 16_384
+_QUICK = 2.0
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,12 @@ class Running:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The run at one moment. `share` 0 to 1 of the expected work; `left` seconds to the end."""
+    """The run at one moment. `share` 0 to 1 of the expected work; `left` seconds to the end, None before the plan."""
 
     state: str
     elapsed: float
     share: float
-    left: float
+    left: float | None
     running: tuple[Running, ...]
     ended: Mapping[str, str]
     """State of every ended task instance by its name, such as `train_policy psgpo/seed0`."""
@@ -47,10 +52,8 @@ class Snapshot:
 class Follower:
     """Takes snapshots of one run."""
 
-    def __init__(
-        self, api: AirflowApi, settings: Settings, run_id: str, expected: Mapping[str, float]
-    ) -> None:
-        self.api, self.settings, self.run_id, self.expected = api, settings, run_id, expected
+    def __init__(self, api: AirflowApi, settings: Settings, run_id: str) -> None:
+        self.api, self.settings, self.run_id = api, settings, run_id
         tasks = sorted(api.tasks(DAG), key=lambda task: -(task["priority_weight"] or 1))
         self._order = [task["task_id"] for task in tasks]
         self._upstream = {
@@ -58,24 +61,26 @@ class Follower:
             for name in self._order
         }
         self._plan: dict[str, Any] | None = None
+        self._seconds: Mapping[str, float] = {}
 
     def instances(self) -> list[dict[str, Any]]:
         return self.api.task_instances(DAG, self.run_id)
 
     def snapshot(self) -> Snapshot:
+        self._read_plan()
         run, instances = self.api.run(DAG, self.run_id), self.instances()
         started = run["start_date"]
         running = {_key(one): self._running(one) for one in instances if one["state"] == "running"}
         ended = {_key(one): one["state"] for one in instances if one["state"] in _ENDED}
-        work = list(self._work(instances, running, ended))
-        done = sum(or_unknown(self.expected, task) for task, _ in ended)
-        under_way = sum(or_unknown(self.expected, task) * now.share for (task, _), now in running.items())
+        work = list(self._work(running, ended))
+        done = sum(self._expected(task) for task, _ in ended)
+        under_way = sum(self._expected(task) * now.share for (task, _), now in running.items())
         total = done + under_way + sum(one.seconds for one in work)
         return Snapshot(
             state=run["state"],
             elapsed=_since(started) if started else 0.0,
             share=(done + under_way) / total if total else 0.0,
-            left=seconds_left(work, self._upstream, JOB_SLOTS),
+            left=seconds_left(work, self._upstream, JOB_SLOTS) if self._plan else None,
             running=tuple(running.values()),
             ended={name_of(one): one["state"] for one in instances if _key(one) in ended},
         )
@@ -86,44 +91,53 @@ class Follower:
 
     def _work(
         self,
-        instances: list[dict[str, Any]],
         running: Mapping[tuple[str, int], Running],
         ended: Mapping[tuple[str, int], str],
     ) -> Iterator[Work]:
         """What is left, tasks that are not mapped yet included."""
-        counts = self._mapped_counts(instances)
+        counts = self._mapped_counts()
         for task in self._order:
             for index in range(counts[task]) if counts[task] is not None else (-1,):
                 key = (task, index)
                 if key in running:
                     now = running[key]
-                    left = or_unknown(self.expected, task) * (1 - now.share) if now.left is None else now.left
+                    left = self._expected(task) * (1 - now.share) if now.left is None else now.left
                     yield Work(task, index, left, running=True)
                 elif key not in ended and (task, -1) not in ended:
-                    yield Work(task, index, or_unknown(self.expected, task), running=False)
+                    yield Work(task, index, self._expected(task), running=False)
 
-    def _mapped_counts(self, instances: list[dict[str, Any]]) -> dict[str, int | None]:
+    def _expected(self, task: str) -> float:
+        """Seconds of one instance, as planned; tasks that are no jobs are quick."""
+        return self._seconds.get(task.rpartition(".")[2], _QUICK)
+
+    def _mapped_counts(self) -> dict[str, int | None]:
         """How many instances each task has or will have; None for a task that is not mapped."""
-        plan = self._read_plan()
+        plan = self._plan
         cells = plan["cells"] if plan else []
         groups = {
             "arms": sum(not cell["needs_prm"] for cell in cells),
             "prm_arms": sum(cell["needs_prm"] for cell in cells),
             "supervision": len(plan["checkpoints"]) if plan else 0,
+            "champion": int(bool(plan and plan["champion"])),
         }
         return {task: groups.get(task.split(".")[0]) if "." in task else None for task in self._order}
 
-    def _read_plan(self) -> dict[str, Any] | None:
-        if self._plan is None:
-            try:
-                self._plan = self.api.xcom(DAG, self.run_id, "plan")
-            except AirflowError as error:
-                if error.status != 404:  # not planned yet
-                    raise
-        return self._plan
+    def _read_plan(self) -> None:
+        if self._plan is not None:
+            return
+        try:
+            plan = self.api.xcom(DAG, self.run_id, "plan")
+        except AirflowError as error:
+            if error.status != 404:  # not planned yet
+                raise
+            return
+        jobs = training_jobs(plan["cells"], plan["checkpoints"], plan["champion"] is not None)
+        config = load_config(plan["profile"], plan["overrides"])
+        self._plan = plan
+        self._seconds = forecast(open_store(self.settings.store_uri), config, jobs).job_seconds
 
     def _running(self, instance: Mapping[str, Any]) -> Running:
-        expected = or_unknown(self.expected, instance["task_id"])
+        expected = self._expected(instance["task_id"])
         share, left, note = min(_since(instance["start_date"]) / expected, 0.95), None, ""
         for message in _messages(self._log_path(instance)):
             if found := _PROGRESS.search(message):

@@ -1,18 +1,9 @@
-"""When a run will be done: list scheduling of what is left on the job slots.
-
-Expected seconds per task are measured ones: those of the last successful run of the profile on this machine, or the
-ones shipped in `expected.json` (two cores, no GPU).
-"""
+"""When a run will be done: list scheduling of what is left on the job slots."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-_SHIPPED = Path(__file__).with_name("expected.json")
-_UNKNOWN = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,27 +31,6 @@ def seconds_left(work: Sequence[Work], upstream: Mapping[str, frozenset[str]], s
         now += step
         running = [replace(one, seconds=one.seconds - step) for one in running if one.seconds > step]
     return now
-
-
-def expected_seconds(profile: str, state: Path) -> dict[str, float]:
-    """Seconds per instance by task id; unknown tasks are left out."""
-    known: dict[str, float] = {}
-    for path in (_SHIPPED, state / "expected.json"):
-        if path.exists():
-            known |= json.loads(path.read_text()).get(profile, {})
-    return known
-
-
-def record_seconds(profile: str, seconds: Mapping[str, float], state: Path) -> None:
-    """Remember how long the tasks of a successful run took."""
-    path = state / "expected.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    known[profile] = known.get(profile, {}) | {name: round(value, 1) for name, value in seconds.items()}
-    path.write_text(json.dumps(known, indent=1, sort_keys=True))
-
-
-def or_unknown(expected: Mapping[str, float], task: str) -> float:
-    return expected.get(task, _UNKNOWN)
 
 
 def _blocks(other: Work, one: Work, upstream: Mapping[str, frozenset[str]]) -> bool:

@@ -20,11 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Settings:
-    """One stack. Everything listens on the loopback interface only."""
+    """One stack. Everything listens on the loopback interface only. `dags`: where Airflow looks for DAG files."""
 
     state: Path
     airflow_port: int
     mlflow_port: int
+    dags: Path = ROOT / "dags"
 
     @property
     def airflow_uri(self) -> str:

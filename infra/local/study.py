@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     }
     try:
         study = load_study(given.study)
-        for name in conf["settings"] or list(study.settings):
+        for name in conf["settings"] or study.of_phase(given.phase):
             study.overrides(name, given.phase)
         return _run(study.name, conf)
     except BadInput as error:

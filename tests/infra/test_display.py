@@ -31,6 +31,12 @@ def test_a_log_line_for_what_ended_and_none_for_nothing_new() -> None:
     ]
 
 
+def test_before_the_plan_nothing_is_promised() -> None:
+    stream = io.StringIO()
+    Display(stream).show(Snapshot("running", 4.0, 0.0, None, (), {}))
+    assert stream.getvalue() == "0:04    0%  planning\n"
+
+
 def test_a_terminal_is_redrawn() -> None:
     stream = Terminal()
     display = Display(stream)

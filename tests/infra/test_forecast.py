@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from infra.local.forecast import Work, expected_seconds, record_seconds, seconds_left
+from infra.local.forecast import Work, seconds_left
 
 NONE: dict[str, frozenset[str]] = {}
 
@@ -53,12 +51,3 @@ def test_cells_of_a_group_wait_for_their_own_cell_only() -> None:
 
 def test_a_circle_ends() -> None:
     assert seconds_left([waiting("a", 1)], {"a": frozenset({"a"})}, 2) == 0
-
-
-def test_what_was_measured_here_wins(tmp_path: Path) -> None:
-    assert "sft" in expected_seconds("smoke", tmp_path)
-    record_seconds("smoke", {"sft": 123.456}, tmp_path)
-    record_seconds("smoke", {"report": 7.0}, tmp_path)
-    known = expected_seconds("smoke", tmp_path)
-    assert (known["sft"], known["report"]) == (123.5, 7.0)
-    assert expected_seconds("unknown", tmp_path) == {}

@@ -84,7 +84,7 @@ def test_a_wrong_password_is_refused(stack: Settings) -> None:
 
 def test_an_unknown_key_fails_the_first_task_at_once_and_is_named(api: AirflowApi, stack: Settings) -> None:
     api.trigger(DAG, "unknown-key", {"nonsense": 1})
-    follower = Follower(api, stack, "unknown-key", {})
+    follower = Follower(api, stack, "unknown-key")
     deadline = time.monotonic() + 120
     while (snapshot := follower.snapshot()).state not in (
         "failed",
