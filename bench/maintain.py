@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.maintenance.leftovers import find_leftovers, remove
+from tasks.maintenance.leftovers import find_leftovers
+from tasks.maintenance.removal import remove
 from tasks.store import digest_of, open_store
 from tasks.store.artifacts import FORMAT, MANIFEST, artifact_key, seal_of
 

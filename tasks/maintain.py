@@ -14,10 +14,11 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tasks.errors import BadInput
-from tasks.maintenance.leftovers import Leftovers, find_leftovers, remove
+from tasks.maintenance.leftovers import Leftovers, find_leftovers
+from tasks.maintenance.removal import remove
 from tasks.stages.progress import Progress
 from tasks.store import open_store
 from tasks.tracking.server import URI_VARIABLE, as_stage_errors, configured_server
@@ -51,12 +52,22 @@ def main(argv: Sequence[str]) -> int:
     for key, size in leftovers.items():
         print(f"{store.uri}/{key} {size}")
     if arguments.remove:
-        count, progress, done = len(list(leftovers.items())), Progress("maintain"), iter(range(1, 1 << 62))
-        remove(store, leftovers, lambda _: progress(next(done), count, "removed"))
+        remove(store, leftovers, _told(leftovers.bytes))
     told = summary(leftovers, arguments.older_than_days, arguments.remove)
     print(told["note"], file=sys.stderr)
     print(json.dumps({"stage": "maintain", **told}, sort_keys=True), flush=True)
     return 0
+
+
+def _told(total: int) -> Callable[[int], None]:
+    progress, freed = Progress("maintain"), 0
+
+    def on_removed(size: int) -> None:
+        nonlocal freed
+        freed += size
+        progress(freed, total, "bytes")
+
+    return on_removed
 
 
 def summary(leftovers: Leftovers, days: float, removed: bool) -> dict[str, object]:

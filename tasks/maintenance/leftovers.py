@@ -10,14 +10,14 @@ A kept artifact whose manifest cannot be read stops it all: what it was made fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.errors import BadInput
 from tasks.store import Store
-from tasks.store.artifacts import MANIFEST, discard, read_manifest, split_address
+from tasks.store.artifacts import MANIFEST, read_manifest, split_address
 
 CHECKPOINTS = "_checkpoints"
 _DIGEST = 64
@@ -72,14 +72,6 @@ def find_leftovers(store: Store, needed: Iterable[str], before: float) -> Leftov
             if digest in done or found.modified < before
         },
     )
-
-
-def remove(store: Store, leftovers: Leftovers, on_removed: Callable[[int], None] = lambda _: None) -> None:
-    """Take all of them away, manifests first; stopped in the middle it can be done again. `on_removed(bytes)` after each."""
-    with ThreadPoolExecutor(1 if store.local_path("") else _READS_AT_ONCE) as threads:
-        items = list(leftovers.items())
-        for (_, size), _ in zip(items, threads.map(lambda item: discard(store, item[0]), items), strict=True):
-            on_removed(size)
 
 
 def _survey(store: Store) -> tuple[dict[str, Folder], dict[str, Folder]]:

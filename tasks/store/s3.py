@@ -9,12 +9,15 @@ A server that is away, or not well (5xx), after all tries means "try again" (Try
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import boto3
 from boto3.exceptions import RetriesExceededError, S3UploadFailedError
@@ -34,6 +37,7 @@ from tasks.store.entry import Entry
 from tasks.store.progress import TransferProgress
 
 PROBE_KEY = "_probe/if-none-match"
+DELETED_AT_ONCE = 1000  # the protocol's limit
 CONFLICT_TRIES = 5
 READ_TRIES = 5  # of a body that breaks off: the client itself tries only what has not begun
 _AWAY = (ConnectionError, HTTPClientError, IncompleteReadError, RetriesExceededError)
@@ -62,6 +66,7 @@ class S3Store:
         session = boto3.Session()
         try:
             self.client = session.client("s3", config=_CLIENT, region_name=session.region_name or "us-east-1")
+            self.client.meta.events.register("before-sign.s3.DeleteObjects", _with_md5)
             with self._reaching():
                 self._probe()
         except (ClientError, BotoCoreError, ValueError) as error:
@@ -150,6 +155,20 @@ class S3Store:
         with self._reaching():
             self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
+    def delete_all(self, keys: Sequence[str]) -> None:
+        for first in range(0, len(keys), DELETED_AT_ONCE):
+            named = [{"Key": self._key(key)} for key in keys[first : first + DELETED_AT_ONCE]]
+            with self._reaching():
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": named, "Quiet": True}
+                )
+            if refused := answer.get("Errors"):
+                raise BadInput(
+                    f"store {self.uri}",
+                    f"{len(refused)} keys are not removed: {refused[0]['Key']}: {refused[0].get('Code')}",
+                    "a role that may remove them",
+                )
+
     def local_path(self, key: str) -> Path | None:
         return None
 
@@ -188,6 +207,13 @@ def open_s3(uri: str) -> S3Store:
 @lru_cache(maxsize=8)
 def _open(uri: str, endpoint: str) -> S3Store:
     return S3Store(uri)
+
+
+def _with_md5(request: Any, **_: Any) -> None:
+    """The protocol's own checksum: servers that do not know the newer ones refuse a list of keys without it."""
+    request.headers["Content-MD5"] = base64.b64encode(
+        hashlib.md5(request.data, usedforsecurity=False).digest()
+    ).decode()
 
 
 def _status(error: ClientError) -> int:

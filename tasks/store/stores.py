@@ -6,7 +6,7 @@ s3://bucket/pre   `tasks/store/s3.py`, any S3-compatible server
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +40,9 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove a key; a missing key is not an error."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove many keys, over a network in few requests."""
 
     def local_path(self, key: str) -> Path | None:
         """Where the key lies on this machine's disk, or None for a remote store."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadInput
-from tasks.maintenance.leftovers import Leftovers, find_leftovers, remove
+from tasks.maintenance.leftovers import Leftovers, find_leftovers
+from tasks.maintenance.removal import remove
 from tasks.store import Checkpoints, digest_of, open_store, publish
 from tasks.store.artifacts import artifact_key
 

@@ -77,6 +77,16 @@ def test_deleted_keys_are_gone(store: Store) -> None:
     assert list(store.list("a")) == []
 
 
+def test_many_keys_are_deleted_at_once_and_no_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.store.s3.DELETED_AT_ONCE", 3)
+    keys = [f"a/{number} & <odd>" for number in range(7)]
+    for key in (*keys, "a/kept"):
+        store.put_if_absent(key, b"x")
+    store.delete_all([*keys, "a/never there"])
+    assert list(store.list("a")) == ["a/kept"]
+    store.delete_all([])
+
+
 @pytest.mark.parametrize("key", ["../outside", "a/../../outside", "/etc/passwd"])
 def test_keys_stay_inside_the_store(store: Store, key: str) -> None:
     with pytest.raises(BadInput, match="leaves the store"):
