@@ -52,7 +52,7 @@ def faults(scene: Scene) -> Iterator[Tally]:
 def s3_server(folder: Path, port: int) -> Server:
     """A real S3 server: Swift where there is one, moto (data in memory) otherwise."""
     if python := os.environ.get(SWIFT):
-        script = ROOT / "tests/integration/docker/store/swift.py"
+        script = ROOT / "tests/integration/docker/store/serve_swift.py"
         argv = [python, str(script), "--folder", str(folder), "--port", str(port), "--account", "chaos"]
         secret = {"S3_TESTER_SECRET": KEYS["AWS_SECRET_ACCESS_KEY"]}
         return Server(argv, secret, folder, http_answers(f"http://127.0.0.1:{port}/healthcheck"))

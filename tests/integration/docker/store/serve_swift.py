@@ -1,4 +1,4 @@
-"""`swift.py --folder DIR --port N`: OpenStack Swift with its S3 interface, one disk, one copy, four processes.
+"""`serve_swift.py --folder DIR --port N`: OpenStack Swift with its S3 interface, one disk, one copy, four processes.
 
 Users come from the environment: every `S3_<NAME>_SECRET` makes a user NAME (in small letters). Access keys are
 `<account>:<name>`. The folder's file system must know extended attributes.
@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from swift.common.ring import RingBuilder, RingData
 
 SERVERS = ("object", "container", "account")
 STOP = (signal.SIGTERM, signal.SIGINT)
@@ -103,19 +105,20 @@ def configure(folder: Path, host: str, port: int, account: str) -> Path:
         (conf / f"{name}.conf").write_text(
             BACKEND.format(devices=devices, port=backend, user=user, conf=conf, name=name)
         )
-        ring = conf / f"{name}.builder"
-        for path in (ring, conf / f"{name}.ring.gz"):
-            path.unlink(missing_ok=True)
-        build = [sys.executable, "-m", "swift.cli.ringbuilder", str(ring)]
-        subprocess.run([*build, "create", "4", "1", "0"], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(
-            [*build, "add", f"r1z1-127.0.0.1:{backend}/d1", "1"], check=True, stdout=subprocess.DEVNULL
-        )
-        subprocess.run([*build, "rebalance"], check=False, stdout=subprocess.DEVNULL)
+        _ring(backend).save(str(conf / f"{name}.ring.gz"))
     (conf / "proxy.conf").write_text(
         PROXY.format(host=host, port=port, workers=2, user=user, conf=conf, users=users(account))
     )
     return conf
+
+
+def _ring(port: int) -> RingData:
+    """One disk on one server."""
+    builder = RingBuilder(4, 1, 0)
+    here = {"ip": "127.0.0.1", "port": port, "replication_ip": "127.0.0.1", "replication_port": port}
+    builder.add_dev({**here, "region": 1, "zone": 1, "device": "d1", "weight": 1.0, "meta": ""})
+    builder.rebalance()
+    return builder.get_ring()
 
 
 def main() -> int:
