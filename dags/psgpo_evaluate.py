@@ -6,7 +6,8 @@ by problem and with intervals.
 
 ```
 plan -> bring models into the store --+
-  +---> prepare benchmarks -----------+-> evaluate every pair -> compare -> conclude
+  +---> prepare benchmarks -----------+-> evaluate every pair -+-> compare -+-> conclude
+                                                               +-> validate +
 ```
 
 **In**: the trigger form. A model is a folder, a hub id (`NAME/MODEL`, or with `@REVISION`), the address of an artifact, or a
@@ -21,6 +22,7 @@ evaluated before with the same settings is not evaluated again.
 
 * The first task refuses models and benchmark files that are not there, and names them.
 * `prepare_benchmark` failed: the hub cannot be reached. Give a folder with the files under "Where from".
+* `validate_scores` names problems that a model was trained on: its score on them says nothing.
 * `evaluate` says "misjudged, no score is published": the benchmark's own references failed; see docs/sandbox.md.
 * A task was killed: clear it. It goes on after the last whole shard of samples.
 """
@@ -34,13 +36,15 @@ from typing import Any
 from airflow.sdk import TriggerRule, dag, task, task_group
 
 from dags.jobs import JobOperator
+from dags.notices import notices, remember_cause
 from dags.params import evaluate_params
-from dags.steps import ConcludeOperator, PlanOperator, ReportOperator
+from dags.steps import ConcludeOperator, PlanOperator, ReportOperator, ValidateOperator
 
 SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
 SMALL, LARGE = 4_000, 16_000  # MB
 DEFAULTS = {
     "owner": "psgpo",
+    "on_failure_callback": remember_cause,
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(minutes=5),
@@ -56,6 +60,7 @@ DEFAULTS = {
     params=evaluate_params(),
     tags=["psgpo", "evaluation"],
     default_args=DEFAULTS,
+    **notices(deadline=timedelta(days=1)),
 )
 def psgpo_evaluate() -> None:
     small = {"timeout": SHORT, "memory_mb": SMALL}
@@ -87,7 +92,9 @@ def psgpo_evaluate() -> None:
     score = scores.expand(cell=pairs(wanted, brought, prepared))
     report = ReportOperator(task_id="compare", stage="compare", inputs={"scores": score}, **small).output
     conclude = ConcludeOperator(task_id="conclude", stage="conclude", inputs={"report": report}, **small)
-    conclude.as_teardown(setups=planned)
+    # beside the page: what it finds wrong with a score is read there, too
+    gate = ValidateOperator(task_id="validate_scores", stage="validate", inputs={"subject": score}, **small)
+    gate >> conclude.as_teardown(setups=planned)
 
 
 @task

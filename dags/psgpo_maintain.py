@@ -32,9 +32,11 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, t
 
 from dags.airflow_api import write_run_note
 from dags.maintenance import ContainersOperator, MaintainPlanOperator, StoreOperator
+from dags.notices import notices, remember_cause
 
 DEFAULTS = {
     "owner": "psgpo",
+    "on_failure_callback": remember_cause,
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(minutes=30),
@@ -59,6 +61,7 @@ NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone="UTC")
     },
     tags=["psgpo", "maintenance"],
     default_args=DEFAULTS,
+    **notices(deadline=timedelta(hours=6)),
 )
 def psgpo_maintain() -> None:
     plan = MaintainPlanOperator(task_id="plan")

@@ -44,6 +44,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 
 from dags.airflow_api import write_run_note
+from dags.notices import notices, remember_cause
 from dags.params import retrain_params
 from dags.start_run import StartRunOperator
 from dags.steps import PlanOperator
@@ -61,6 +62,7 @@ PATIENCE = timedelta(days=14)
 
 DEFAULTS = {
     "owner": "psgpo",
+    "on_failure_callback": remember_cause,
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(minutes=5),
@@ -88,6 +90,7 @@ class RetrainPlanOperator(PlanOperator):
     params=retrain_params(),
     tags=["psgpo", "training"],
     default_args=DEFAULTS,
+    **notices(deadline=timedelta(days=3)),
 )
 def psgpo_retrain() -> None:
     limits = {"timeout": timedelta(minutes=30), "memory_mb": 4_000}

@@ -27,12 +27,14 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, dag, task, task_group
 
+from dags.notices import notices, remember_cause
 from dags.steps import CellOperator, ConcludeOperator, PlanOperator
 
 SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
 SMALL, LARGE = 4_000, 16_000  # MB
 DEFAULTS = {
     "owner": "psgpo",
+    "on_failure_callback": remember_cause,
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(minutes=5),
@@ -86,6 +88,7 @@ class StudyOperator(CellOperator):
     params=PARAMS,
     tags=["psgpo", "study"],
     default_args=DEFAULTS,
+    **notices(deadline=timedelta(days=2)),
 )
 def psgpo_study() -> None:
     planned = StudyPlanOperator(task_id="plan", stage="study", timeout=SHORT, memory_mb=SMALL)

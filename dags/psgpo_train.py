@@ -15,6 +15,8 @@ plan -> prepare problems -> validate -> prepare model -> SFT -+
                                               +----> check PRM --+
 ```
 
+Beside the report all scores are validated; nothing is promoted that does not pass.
+
 **In**: the trigger form. Every field left empty keeps the profile's value. **Out**: in the store, problems, models,
 labels, PRM, one policy and one score per arm and seed, and the report; in MLflow, a parent run with one child per task
 and cell.
@@ -39,6 +41,7 @@ from airflow.sdk import TriggerRule, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.jobs import JobOperator
+from dags.notices import notices, remember_cause
 from dags.params import train_params
 from dags.steps import (
     ApproveOperator,
@@ -57,6 +60,7 @@ SMALL, LARGE = 4_000, 16_000  # MB
 CHAIN, CELL = 10, 1
 DEFAULTS = {
     "owner": "psgpo",
+    "on_failure_callback": remember_cause,
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
     "priority_weight": CHAIN,
@@ -74,6 +78,7 @@ DEFAULTS = {
     params=train_params(),
     tags=["psgpo", "training"],
     default_args=DEFAULTS,
+    **notices(deadline=timedelta(days=2)),
 )
 def psgpo_train() -> None:
     small = {"timeout": SHORT, "memory_mb": SMALL}
@@ -84,8 +89,9 @@ def psgpo_train() -> None:
         limits = {"timeout": LONG, "memory_mb": LARGE, **more}
         return JobOperator(task_id=task_id, stage=stage or task_id, **limits)
 
-    def gate(task_id: str, subject: Any) -> Any:
-        return ValidateOperator(task_id=task_id, stage="validate", inputs={"subject": subject}, **small)
+    def gate(task_id: str, subject: Any, **more: Any) -> Any:
+        inputs = {"subject": subject, **more.pop("beside", {})}
+        return ValidateOperator(task_id=task_id, stage="validate", inputs=inputs, **small, **more)
 
     def cell_job(task_id: str, cell: Any, **more: Any) -> Any:
         """A job of a mapped group; the grid shows the cell's name."""
@@ -142,7 +148,7 @@ def psgpo_train() -> None:
     responses, labels = supervision.expand(cell=listed)
     evidence = {"problems": problems, "labels": labels, "sft": sft, "policy": baseline.output}
     prm = job("fit_prm", gpus=1, inputs=evidence).output
-    labels_gate = gate("validate_labels", labels)
+    labels_gate = gate("validate_labels", labels, beside={"previous": plan["previous_labels"]})
     labels_gate >> prm.operator
 
     @task_group
@@ -163,6 +169,8 @@ def psgpo_train() -> None:
     }
     everything = {**results, "responses": responses, "labels": labels, "sft": sft, "prm_check": check}
     last = {**small, "trigger_rule": TriggerRule.NONE_FAILED}
+    # beside the report: whoever is stopped by it can read that page, too
+    scores_gate = gate("validate_scores", results["scores"], trigger_rule=TriggerRule.NONE_FAILED)
     report = ReportOperator(task_id="report", stage="report", inputs=everything, **last).output
 
     @task_group
@@ -174,7 +182,7 @@ def psgpo_train() -> None:
     evidence = {
         **results,
         "report": report,
-        "validations": [problems_gate.output, labels_gate.output],
+        "validations": [problems_gate.output, labels_gate.output, scores_gate.output],
         "champion": judged,
     }
     weighed = job("weigh", inputs=evidence, **last)

@@ -65,6 +65,7 @@ def training_jobs(
         jobs.append(PlannedJob("check_prm", "check_prm", about))
     scores = tuple(job.name for job in jobs if job.stage == "evaluate")
     policies = tuple(job.name for job in jobs if job.stage == "train_policy")
+    jobs.append(PlannedJob("validate_scores", "validate", {"subject": scores}))
     # what these two make is quick and follows from the rest: their other inputs are left out
     jobs.append(PlannedJob("report", "report", {"scores": scores, "policies": policies}))
     if has_champion:

@@ -25,7 +25,7 @@ from tasks.form import read_form
 from tasks.method.arms import ARMS
 from tasks.pipeline import training_jobs
 from tasks.store import Store, open_store
-from tasks.store.artifacts import MANIFEST, split_address
+from tasks.store.artifacts import MANIFEST, read_manifest, split_address
 from tasks.tracking.server import as_stage_errors
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -78,6 +78,7 @@ def make_plan(
     cells, checkpoints = list_cells(config)
     with as_stage_errors():
         champion = champion_policy()
+        labels_before = previous_labels() if checkpoints else []
     expected = forecast(store, config, training_jobs(cells, checkpoints, champion is not None))
     for cell in cells:
         cell["done"] = f"train_policy {cell['label']}" in expected.done
@@ -94,6 +95,7 @@ def make_plan(
         "checkpoints": checkpoints,
         "cells": cells,
         "champion": champion,
+        "previous_labels": [{"artifact": address} for address in labels_before],
         "summary": summary,
         "expected_seconds": round(expected.seconds),
         "budget_seconds": 60 * config.budget.job_minutes,
@@ -122,10 +124,27 @@ def champion_policy() -> str | None:
 
     server = configured_server()
     champion = Registry(server).by_alias(POLICY_MODEL, "champion") if server else None
-    if champion is None:
-        return None
+    return champion.tags["artifact"] if champion and _is_there(champion.tags["artifact"]) else None
+
+
+def previous_labels() -> list[str]:
+    """Addresses of the labels that the champion's PRM was fitted on, those that the store still has: the version before
+    this run's. Raises ServerDown or Refused."""
+    from tasks.tracking.registry import PRM_MODEL, Registry
+    from tasks.tracking.server import configured_server
+
+    server = configured_server()
+    champion = Registry(server).by_alias(PRM_MODEL, "champion") if server else None
+    if champion is None or not _is_there(champion.tags["artifact"]):
+        return []
     root, key = split_address(champion.tags["artifact"])
-    return champion.tags["artifact"] if open_store(root).exists(f"{key}/{MANIFEST}") else None
+    labels = read_manifest(open_store(root), key)["input_artifacts"]["labels"]
+    return [address for address in labels if _is_there(address)]
+
+
+def _is_there(address: str) -> bool:
+    root, key = split_address(address)
+    return open_store(root).exists(f"{key}/{MANIFEST}")
 
 
 def open_parent(

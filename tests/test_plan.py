@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 
 from tasks.__main__ import main
+from tasks.plan import previous_labels
+from tasks.store import open_store, publish
+from tasks.store.artifacts import artifact_key, discard, split_address
+from tasks.tracking.registry import Registry
+from tasks.tracking.server import MlflowServer
 
 
 def plan(
@@ -124,3 +129,32 @@ def test_a_store_that_cannot_be_written_is_refused(
 def test_conf_must_be_a_mapping(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, error = plan(tmp_path, capsys, {}, "--conf", text)
     assert (code, error.startswith("error: --conf")) == (64, True)
+
+
+def test_labels_before_are_those_of_the_champion_s_prm_that_are_still_there(
+    tmp_path: Path, tracked: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr("tasks.tracking.registry.PRM_MODEL", request.node.name)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracked)
+    assert previous_labels() == []
+    store = open_store(f"file://{tmp_path}/store")
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "file").write_text("x")
+
+    def put(kind: str, mark: str, **inputs: list[str]) -> str:
+        key = artifact_key(kind, mark * 64)
+        publish(store, key, made, {"kind": kind, "input_artifacts": inputs})
+        return f"{store.uri}/{key}"
+
+    labels = [put("labels", mark) for mark in "ab"]
+    prm = put("prm", "c", labels=labels, problems=[put("problems", "d")])
+    registry = Registry(MlflowServer(tracked))
+    version = registry.register(request.node.name, prm, "f" * 32, {"digest": "c" * 64})
+    assert previous_labels() == []  # a PRM that is no champion is no version before
+    registry.set_alias(version, "champion")
+    assert previous_labels() == labels
+    discard(store, split_address(labels[0])[1])
+    assert previous_labels() == labels[1:]
+    discard(store, split_address(prm)[1])
+    assert previous_labels() == []

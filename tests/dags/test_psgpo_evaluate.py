@@ -25,6 +25,12 @@ def test_the_chain_to_the_page(evaluate: Any) -> None:
     assert "benchmarks.prepare_benchmark" in evaluate.get_task("pairs").upstream_task_ids
 
 
+def test_every_score_is_validated_beside_the_page(evaluate: Any) -> None:
+    gate = evaluate.get_task("validate_scores")
+    assert gate.upstream_task_ids == evaluate.get_task("compare").upstream_task_ids == {"scores.evaluate"}
+    assert gate.downstream_task_ids == {"conclude"}
+
+
 def test_every_job_is_a_stage_with_that_stages_inputs(evaluate: Any) -> None:
     for name, given in (("compare", {"scores"}), ("evaluate", {"problems", "policy", "training"})):
         declared = importlib.import_module(f"tasks.stages.{name}").STAGE.inputs

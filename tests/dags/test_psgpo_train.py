@@ -45,6 +45,19 @@ def test_the_prm_is_checked_once_all_arms_with_a_prm_are_trained(train: Any) -> 
     assert check.downstream_task_ids == {"report"}
 
 
+def test_all_scores_are_validated_beside_the_report_and_before_anything_is_promoted(train: Any) -> None:
+    gate = train.get_task("validate_scores")
+    assert {"evaluate_sft", "arms.evaluate", "prm_arms.evaluate"} <= gate.upstream_task_ids
+    assert "report" not in gate.downstream_task_ids | gate.upstream_task_ids
+    assert {"weigh", "promote"} <= gate.downstream_task_ids
+    assert gate.trigger_rule == train.get_task("report").trigger_rule  # arms may be skipped
+
+
+def test_labels_are_compared_with_the_version_before(train: Any) -> None:
+    previous = train.get_task("validate_labels").inputs["previous"]
+    assert (previous.operator.task_id, previous.key) == ("plan", "previous_labels")
+
+
 def test_arms_without_prm_do_not_wait_for_it(train: Any) -> None:
     upstream = {task.task_id for task in train.get_task("arms.evaluate").get_flat_relatives(upstream=True)}
     assert {"sft", "arms.train_policy", "cells_without_prm"} <= upstream

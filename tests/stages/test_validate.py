@@ -14,7 +14,7 @@ import pytest
 
 from tasks.config import load_config
 from tasks.errors import BadInput
-from tasks.rows import LABELS, PROBLEMS, RESPONSES, RowKind, arrow_schema, write_rows
+from tasks.rows import LABELS, PROBLEMS, RESPONSES, SAMPLES, RowKind, arrow_schema, write_rows
 from tasks.stages import validate
 from tasks.stages.stage import Job, run_stage
 from tasks.store import digest_of, open_store, publish
@@ -32,17 +32,20 @@ class Subjects:
     def __init__(self, folder: Path) -> None:
         self.folder, self.store = folder, f"file://{folder}/store"
 
-    def publish(self, kind: str, tables: Mapping[RowKind, pd.DataFrame]) -> str:
+    def publish(self, kind: str, tables: Mapping[RowKind, pd.DataFrame], summary: Any = None) -> str:
         made = self.folder / f"made-{len(list(self.folder.iterdir()))}"
         made.mkdir()
         for row_kind, frame in tables.items():
             write_rows(row_kind, frame.to_dict("records"), made / f"{row_kind.name}.parquet")
+        if summary is not None:
+            (made / "summary.json").write_text(json.dumps(summary))
         key = artifact_key(kind, digest_of({"made": made.name}))
         publish(open_store(self.store), key, made, {"kind": kind})
         return f"{self.store}/{key}"
 
-    def validate(self, *addresses: str) -> dict[str, Any]:
-        return run_stage(validate.STAGE, Job(load_config("smoke"), {"subject": addresses}, self.store))
+    def validate(self, *addresses: str, previous: tuple[str, ...] = ()) -> dict[str, Any]:
+        inputs = {"subject": addresses, "previous": previous}
+        return run_stage(validate.STAGE, Job(load_config("smoke"), inputs, self.store))
 
     @property
     def finished(self) -> list[Path]:
@@ -71,6 +74,29 @@ def test_labels_of_several_checkpoints_are_validated_together(subjects: Subjects
     again = subjects.publish("labels", _labels())
     with pytest.raises(BadInput, match=r"labels\.response_id, line expect_compound_columns_to_be_unique"):
         subjects.validate(addresses[0], again)
+
+
+def test_labels_unlike_the_version_before_are_a_warning_and_the_run_goes_on(
+    subjects: Subjects, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, now = _labels(), _labels()
+    now[LABELS].loc[now[LABELS]["response_id"] == "b", "label"] = -1
+    old, new = (subjects.publish("labels", tables) for tables in (before, now))
+    assert subjects.validate(old, previous=(old,))["metrics"]["warnings"] == 0
+    told = subjects.validate(new, previous=(old,))["metrics"]
+    assert told["warnings"] == 1
+    assert "near the previous version's" in capsys.readouterr().err
+    assert subjects.validate(new)["metrics"]["warnings"] == 0
+
+
+def test_a_score_that_counts_otherwise_than_its_samples_stops_the_run(subjects: Subjects) -> None:
+    good = subjects.publish("scores", {SAMPLES: rows.samples()}, rows.summary())
+    assert subjects.validate(good)["metrics"]["warnings"] == 0
+    summary = rows.summary()
+    summary["per_problem"][0]["c"] = 2
+    bad = subjects.publish("scores", {SAMPLES: rows.samples()}, summary)
+    with pytest.raises(BadInput, match=r"score_facts_rl_seed0_1\.summary_differs.*p0"):
+        subjects.validate(good, bad)
 
 
 def test_a_reference_that_fails_its_own_tests_stops_the_run_and_mlflow_shows_it(

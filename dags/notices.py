@@ -1,0 +1,140 @@
+"""Messages about runs that failed or are late: one per run, to a webhook, by e-mail, or both.
+
+Two connections say where to; without them nothing is sent.
+
+psgpo_notice_webhook  `https://HOST/PATH`: is sent JSON; chats show its `text`
+psgpo_notice_email    `smtp://USER:PASSWORD@HOST:587/?to=A&from_email=B&disable_ssl=true`: a server of Airflow's SMTP hook
+
+A task that fails leaves its cause behind (an XCom), because what Airflow runs for a failed run does not know it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+from urllib.request import Request, urlopen
+
+from airflow.sdk import BaseNotifier, Connection, DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+WEBHOOK, EMAIL = "psgpo_notice_webhook", "psgpo_notice_email"
+CAUSE = "cause"
+_MOST_LETTERS = 1000
+_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Message:
+    """What happened to a run, where, why, and where to read on."""
+
+    event: str
+    dag: str
+    run: str
+    task: str
+    cause: str
+    log: str
+
+    @property
+    def subject(self) -> str:
+        return f"{self.dag} {self.event}: {self.task or self.run}"
+
+    @property
+    def text(self) -> str:
+        lines = [f"{self.dag} {self.event}", f"run: {self.run}", f"task: {self.task}", f"cause: {self.cause}"]
+        return "\n".join(line for line in [*lines, f"log: {self.log}"] if not line.endswith(": "))
+
+
+class FailureNotice(BaseNotifier):
+    """For a DAG's `on_failure_callback`: Airflow calls it once when the run has failed, however many tasks did."""
+
+    def notify(self, context: Any) -> None:
+        send(failure(context))
+
+
+class LateNotice(BaseNotifier):
+    """For a DAG's deadline; the run goes on."""
+
+    def notify(self, context: Any) -> None:
+        send(late(context))
+
+
+def notices(deadline: timedelta) -> dict[str, Any]:
+    """Arguments of a DAG: it tells when a run has failed, and when one is not done after `deadline`."""
+    alert = DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, deadline, SyncCallback(LateNotice))
+    return {"on_failure_callback": FailureNotice(), "deadline": alert}
+
+
+def remember_cause(context: Any) -> None:
+    """For a task's `on_failure_callback`. A task whose process was killed has no exception to remember."""
+    lines = str(context.get("exception") or "").strip().splitlines()
+    if lines:
+        context["ti"].xcom_push(key=CAUSE, value=lines[0][:_MOST_LETTERS])
+
+
+def failure(context: Mapping[str, Any]) -> Message:
+    """About a run that has failed; without a task when none of them is to blame (a deadlock, a timeout of the run)."""
+    ti, reason = context.get("ti"), str(context.get("reason", ""))
+    dag_id, run_id = context["dag"].dag_id, context["run_id"]
+    if ti is None:
+        return Message("failed", dag_id, run_id, "", reason, "")
+    told = ti.xcom_pull(key=CAUSE, task_ids=ti.task_id, map_indexes=ti.map_index)
+    cause = told or f"{reason}; the task's process ended without a word"
+    return Message("failed", dag_id, run_id, _name(ti), cause, ti.log_url)
+
+
+def late(context: Mapping[str, Any]) -> Message:
+    """About a run that goes on past its deadline. Of the context there is less here: no task, no DAG."""
+    run = context["dag_run"]
+    deadline = str(context["deadline"]["deadline_time"])[:16].replace("T", " ")  # a time, or one as text
+    cause = f"it was to be done by {deadline} UTC and goes on"
+    return Message("is late", run["dag_id"], run["dag_run_id"], "", cause, _page(run))
+
+
+def send(message: Message) -> None:
+    """To all that are configured; the first that cannot be reached is raised, after the others had their turn."""
+    troubles = []
+    for name, deliver in ((WEBHOOK, _post), (EMAIL, _mail)):
+        try:
+            connection = Connection.get(name)
+        except AirflowNotFoundException:
+            continue
+        try:
+            deliver(connection, message)
+        except Exception as trouble:  # a mail server's and a chat's: many kinds
+            troubles.append(f"{name}: {type(trouble).__name__}: {trouble}")
+    if troubles:
+        raise RuntimeError("; ".join(troubles))
+
+
+def _post(connection: Connection, message: Message) -> None:
+    port = f":{connection.port}" if connection.port else ""
+    query = f"?{urlencode(connection.extra_dejson)}" if connection.extra_dejson else ""
+    address = f"{connection.conn_type}://{connection.host}{port}/{connection.schema or ''}{query}"
+    body = json.dumps({"text": message.text, **asdict(message)}).encode()
+    request = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - the deployment's own
+    urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310
+
+
+def _mail(connection: Connection, message: Message) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    page = html.escape(message.text).replace("\n", "<br>")
+    with SmtpHook(connection.conn_id) as server:
+        server.send_email_smtp(to=connection.extra_dejson["to"], subject=message.subject, html_content=page)
+
+
+def _name(ti: Any) -> str:
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    return f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id
+
+
+def _page(run: Mapping[str, Any]) -> str:
+    from airflow.sdk.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
+    return f"{base}/dags/{run['dag_id']}/runs/{quote(run['dag_run_id'], safe='')}"
