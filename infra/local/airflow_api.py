@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -21,6 +22,10 @@ class AirflowError(RuntimeError):
         super().__init__(message)
 
 
+class Exists(AirflowError):
+    """What was to be made is there already."""
+
+
 class AirflowApi:
     """One logged-in user. Every call raises AirflowError when refused and OSError when nothing answers."""
 
@@ -29,15 +34,30 @@ class AirflowApi:
         token = self._call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
         self._headers["Authorization"] = f"Bearer {token}"
 
-    def ensure_pool(self, name: str, slots: int, description: str) -> None:
+    def ensure_pool(self, name: str, about: Mapping[str, Any]) -> None:
         """Create the pool, or set its size."""
-        pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        self._ensure("/api/v2/pools", name, {"name": name, **about})
+
+    def ensure_connection(self, name: str, address: Mapping[str, Any]) -> None:
+        """Create the connection, or set its address."""
+        self._ensure("/api/v2/connections", name, {"connection_id": name, **address})
+
+    def ensure_variable(self, key: str, about: Mapping[str, str]) -> None:
+        """Create the variable; one that exists is somebody's."""
+        with suppress(Exists):
+            self._create("/api/v2/variables", {"key": key, **about})
+
+    def _ensure(self, path: str, name: str, body: Mapping[str, Any]) -> None:
         try:
-            self._call("POST", "/api/v2/pools", pool)
+            self._create(path, body)
+        except Exists:
+            self._call("PATCH", f"{path}/{quote(name)}", body)
+
+    def _create(self, path: str, body: Mapping[str, Any]) -> None:
+        try:
+            self._call("POST", path, body)
         except AirflowError as error:
-            if error.status != 409:
-                raise
-            self._call("PATCH", f"/api/v2/pools/{quote(name)}", pool)
+            raise Exists(error.status, str(error)) if error.status == 409 else error from None
 
     def has_dag(self, dag_id: str) -> bool:
         try:

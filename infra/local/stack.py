@@ -8,6 +8,7 @@ output in a file of its own.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import urlopen
 
+from infra.airflow_objects import JOB_POOL, connections, pools, variables
 from infra.local import processes
 from infra.local.airflow_api import AirflowApi
 from infra.local.environment import (
@@ -31,7 +34,7 @@ from infra.local.environment import (
 from infra.local.settings import Settings
 from tasks.errors import BadInput
 
-POOL = "jobs"
+POOL = JOB_POOL
 START_SECONDS = 180.0
 _BIN = Path(sys.executable).parent
 
@@ -56,9 +59,33 @@ def up(settings: Settings, say: Callable[[str], None]) -> AirflowApi:
     components = _start(settings, say)
     _wait(settings, components, started)
     api = login(settings)
-    api.ensure_pool(POOL, JOB_SLOTS, "stage jobs that run at once: one per core")
+    _bring_in(api)
     say(f"healthy after {time.time() - started:.0f} s")
     return api
+
+
+def _bring_in(api: AirflowApi) -> None:
+    """Pools, variables and connections as they are in the code; `AirflowApi` leaves variables that exist alone."""
+    for name, about in pools(JOB_SLOTS).items():
+        api.ensure_pool(name, about)
+    for key, value in variables().items():
+        api.ensure_variable(key, value)
+    for name, address in connections(os.environ).items():
+        api.ensure_connection(name, parts_of(address))
+
+
+def parts_of(address: str) -> dict[str, Any]:
+    """A connection's address as the fields of Airflow's REST interface."""
+    parts = urlsplit(address)
+    return {
+        "conn_type": parts.scheme,
+        "host": unquote(parts.hostname or ""),
+        "port": parts.port,
+        "login": unquote(parts.username or "") or None,
+        "password": unquote(parts.password or "") or None,
+        "schema": unquote(parts.path.removeprefix("/")) or None,
+        "extra": json.dumps(dict(parse_qsl(parts.query))) if parts.query else None,
+    }
 
 
 def down(settings: Settings) -> int:
