@@ -1,85 +1,131 @@
-"""Airflow: its scheduler dies under a run, two runs want the same work, a run is cancelled, secrets are searched for."""
+"""Airflow: its components die under a run, two runs want the same work, tasks are cleared, a run is cancelled."""
 
 from __future__ import annotations
 
 import json
 import random
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from infra.local import processes, stack
-from infra.local.airflow_api import AirflowApi
-from infra.local.environment import stack_environment
 from infra.local.settings import Settings
+from tasks.store import open_store
+from tasks.store.artifacts import MANIFEST, discard, split_address
+from tests.chaos.airflow_stack import DAG, Stack, wait_for
 from tests.chaos.scene import Scene
 from tests.chaos.tally import Tally
 from tests.conftest import free_port
 
-DAG = "psgpo_train"
-SMALL = {"profile": "smoke", "arms_arms": ["rl"], "evaluation_problems": 4}
-PATIENCE = 900.0
 STOP_SECONDS = 30.0
+AWAY_SECONDS = 3.0
+COMPONENTS = ("scheduler", "api-server", "dag-processor")
 
 
 def faults(scene: Scene) -> Iterator[Tally]:
     settings = Settings(scene.folder / "stack", free_port(), free_port())
     scene.closing.callback(processes.stop, settings.state)
-    api = stack.up(settings, lambda line: None)
-    yield scheduler_killed(scene, settings, api)
-    yield same_run_twice(settings, api)
-    yield cancelled(settings, api)
+    embedded = Stack(settings, stack.up(settings, lambda line: None))
+    for number, component in enumerate(COMPONENTS):
+        yield component_killed(scene, embedded, component, 2 + number)
+    yield worker_killed(scene, embedded)
+    yield cleared_by_hand(embedded, "worker")
+    yield same_run_twice(embedded)
+    yield cancelled(embedded)
     yield secrets(settings)
 
 
-def scheduler_killed(scene: Scene, settings: Settings, api: AirflowApi) -> Tally:
-    """SIGKILL while tasks run, a new scheduler seconds later: the run ends as if nothing had been."""
-    tally = Tally("Airflow: scheduler killed during a run and started again")
-    _trigger(api, "killed", SMALL)
-    _wait_for(lambda: bool(_jobs(settings)), 180)
-    time.sleep(random.Random(f"airflow/{scene.seed}").uniform(0, 10))
-    for process in _of_stack(settings, "scheduler"):
-        process.kill()
-    tally.injected += 1
-    time.sleep(3)
-    argv = [str(Path(sys.executable).parent / "airflow"), "scheduler", "--skip-serve-logs"]
-    processes.start("scheduler-again", argv, stack_environment(settings), settings.state)
-    state = _end(api, "killed")
+def component_killed(scene: Scene, embedded: Stack, component: str, epochs: int) -> Tally:
+    """SIGKILL while tasks run, a new one seconds later: the run ends as if nothing had been. `epochs` make it new work."""
+    tally = Tally(f"Airflow: {component} killed during a run and started again")
+    embedded.trigger(component, sft_epochs=epochs)
+    _wait_for_a_moment(scene, embedded, component)
+    began = time.time()
+    tally.injected += tally.check(embedded.kill(component) > 0, "there was nothing to kill")
+    time.sleep(AWAY_SECONDS)
+    embedded.start(component)
+    state = embedded.end(component)
     tally.completed += tally.check(state == "success", f"the run ended {state}")
+    _check_made_once(embedded, component, tally)
+    well = wait_for(lambda: stack.is_healthy(embedded.settings, since=began), 120, fail=False)
+    tally.check(well, "the stack is not healthy afterwards")
     return tally
 
 
-def same_run_twice(settings: Settings, api: AirflowApi) -> Tally:
+def worker_killed(scene: Scene, embedded: Stack) -> Tally:
+    """SIGKILL of the process that runs a task: it is tried again, and by then nothing of the first try runs any more."""
+    tally = Tally("Airflow: worker killed during a run")
+    embedded.trigger("worker", sft_epochs=7)
+    _wait_for_a_moment(scene, embedded, "worker")
+    wait_for(lambda: bool(embedded.jobs()), 120)
+    job = embedded.jobs()[0]
+    embedded.worker_of(job).kill()
+    tally.injected += 1
+    gone = wait_for(lambda: not job.is_running(), STOP_SECONDS, fail=False)
+    tally.duplicated += not gone
+    tally.check(gone, "the job of the killed worker runs on")
+    state = embedded.end("worker")
+    tally.completed += tally.check(state == "success", f"the run ended {state}")
+    _check_made_once(embedded, "worker", tally)
+    return tally
+
+
+def cleared_by_hand(embedded: Stack, name: str) -> Tally:
+    """One task of a finished run, its artifact gone: it is made again as it was, and nothing else is touched."""
+    tally, task = Tally("Airflow: task cleared by hand"), ("evaluate_sft", -1)
+    before, tries = embedded.envelopes(name), embedded.tries(name)
+    address = str(before[task]["artifact"])
+    written = _written(embedded.settings)
+    content = _content(address)
+    uri, key = split_address(address)
+    discard(open_store(uri), key)
+    clear = {"dry_run": False, "dag_run_id": name, "task_ids": [task[0]], "only_failed": False}
+    embedded.api._call("POST", f"/api/v2/dags/{DAG}/clearTaskInstances", clear)
+    tally.injected += 1
+    wait_for(lambda: embedded.tries(name)[task] > tries[task], 120, fail=False)
+    state = embedded.end(name)
+    again = embedded.envelopes(name)[task]
+    tally.check(state == "success" and not again["cached"], f"the run ended {state}, {again}")
+    tally.completed += tally.check(_content(address) == content, "it has other content")
+    # plan and conclude frame every task: they run again with it
+    frame = ("plan", "conclude")
+    again_too = [
+        one for one, count in embedded.tries(name).items() if count != tries[one] and one[0] not in frame
+    ]
+    tally.check(again_too == [task], f"{again_too} ran again")
+    after = _written(embedded.settings)
+    changed = [path for path, moment in written.items() if after.get(path) != moment and key not in str(path)]
+    tally.check(not changed and len(after) == len(written), f"{changed[:3]} were written again")
+    return tally
+
+
+def same_run_twice(embedded: Stack) -> Tally:
     """Two identical runs at once: both succeed, and every artifact is made once."""
     tally = Tally("Airflow: two identical runs at once")
-    conf = {**SMALL, "data_seed": 1}
     for name in ("twin-a", "twin-b"):
-        _trigger(api, name, conf)
+        embedded.trigger(name, data_seed=1)
     tally.injected += 1
     for name in ("twin-a", "twin-b"):
-        state = _end(api, name)
+        state = embedded.end(name)
         tally.completed += tally.check(state == "success", f"{name} ended {state}")
-    first, second = (_artifacts(api, name) for name in ("twin-a", "twin-b"))
+    first, second = (embedded.artifacts(name) for name in ("twin-a", "twin-b"))
     tally.check(set(first) == set(second), "the two made different artifacts")
     tally.duplicated += sum(not first[one] and not second[one] for one in set(first) & set(second))
     return tally
 
 
-def cancelled(settings: Settings, api: AirflowApi) -> Tally:
+def cancelled(embedded: Stack) -> Tally:
     """A run that is marked failed stops its jobs within 30 seconds."""
     tally = Tally("Airflow: run cancelled, processes gone within 30 s")
-    _trigger(api, "cancelled", {**SMALL, "data_seed": 2, "sft_epochs": 200})
-    _wait_for(lambda: any("sft" in job.cmdline() for job in _jobs(settings)), 240)
-    api._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/cancelled", {"state": "failed"})
+    embedded.trigger("cancelled", data_seed=2, sft_epochs=200)
+    wait_for(lambda: any("sft" in job.cmdline() for job in embedded.jobs()), 240)
+    embedded.api._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/cancelled", {"state": "failed"})
     began = time.monotonic()
     tally.injected += 1
-    gone = _wait_for(lambda: not _jobs(settings), STOP_SECONDS, fail=False)
-    tally.completed += tally.check(gone, f"after {time.monotonic() - began:.0f} s {_jobs(settings)} run")
+    gone = wait_for(lambda: not embedded.jobs(), STOP_SECONDS, fail=False)
+    tally.completed += tally.check(gone, f"after {time.monotonic() - began:.0f} s {embedded.jobs()} run")
     return tally
 
 
@@ -103,55 +149,28 @@ def secrets(settings: Settings) -> Tally:
     return tally
 
 
-def _trigger(api: AirflowApi, name: str, conf: dict[str, Any]) -> None:
-    _wait_for(lambda: api.has_dag(DAG), 120)
-    api.trigger(DAG, name, conf)
+def _wait_for_a_moment(scene: Scene, embedded: Stack, name: str) -> None:
+    """Until some seconds after the run's first job has begun."""
+    wait_for(lambda: bool(embedded.jobs()), 180)
+    time.sleep(random.Random(f"airflow/{name}/{scene.seed}").uniform(0, 10))
 
 
-def _end(api: AirflowApi, name: str) -> str:
-    """The state in which a run ended."""
-    _wait_for(lambda: api.run(DAG, name)["state"] in ("success", "failed"), PATIENCE, fail=False)
-    return str(api.run(DAG, name)["state"])
+def _check_made_once(embedded: Stack, name: str, tally: Tally) -> None:
+    """Every job of the run has an artifact that is there, and no two jobs made the same one."""
+    made = [str(one["artifact"]) for one in embedded.envelopes(name).values() if not one["cached"]]
+    tally.duplicated += len(made) - len(set(made))
+    tally.lost += sum(not (Path(one.removeprefix("file://")) / MANIFEST).exists() for one in made)
+    tally.check(bool(made), "nothing was made")
 
 
-def _artifacts(api: AirflowApi, name: str) -> dict[str, bool]:
-    """Artifacts that a run's tasks returned, and whether each was found made."""
+def _written(settings: Settings) -> dict[Path, float]:
+    """All manifests of the store and when each was written."""
     found = {}
-    for one in api.task_instances(DAG, name):
-        if one["state"] == "success":
-            with suppress(Exception):  # tasks without envelope
-                envelope = api.xcom(DAG, name, one["task_id"], one["map_index"])
-                found[str(envelope["artifact"])] = bool(envelope["cached"])
+    for path in Path(settings.store_uri.removeprefix("file://")).rglob(MANIFEST):
+        with suppress(OSError):
+            found[path] = path.stat().st_mtime
     return found
 
 
-def _jobs(settings: Settings) -> list[psutil.Process]:
-    """Stage processes of the stack."""
-    found = []
-    for process in processes.running(settings.state):
-        with suppress(psutil.Error):
-            if process.cmdline()[1:3] == ["-m", "tasks"]:
-                found.append(process)
-    return found
-
-
-def _of_stack(settings: Settings, component: str) -> list[psutil.Process]:
-    found = []
-    for process in processes.running(settings.state):
-        with suppress(psutil.Error):
-            line = " ".join(process.cmdline())
-            if f"airflow {component}" in line:
-                found.append(process)
-    return found
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float, *, fail: bool = True) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(psutil.Error):
-            if condition():
-                return True
-        time.sleep(0.5)
-    if fail:
-        raise RuntimeError(f"nothing after {seconds:.0f} s")
-    return False
+def _content(address: str) -> Any:
+    return json.loads((Path(address.removeprefix("file://")) / MANIFEST).read_text())["content"]

@@ -1,14 +1,18 @@
-"""The sandbox's service is killed under load: no program gets a wrong verdict, and every program gets one."""
+"""The sandbox's service is killed under load: no program gets a wrong verdict, and every program gets one.
+
+Problems that are poisoned are named at the data gate, before anything is spent on them.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import threading
 import time
 from collections.abc import Iterator
 
-from tasks.errors import BadInput
+from tasks.errors import EXIT_BAD_INPUT, BadInput
 from tasks.sandbox import Limits, Program, Sandbox
 from tasks.sandbox.program import CallTests, Case
 from tasks.sandbox.remote import ask_service
@@ -33,6 +37,57 @@ def faults(scene: Scene) -> Iterator[Tally]:
     for number in range(scene.times):
         _killed_under_load(scene, server, address, number, tally)
     yield tally
+    yield poisoned(scene)
+
+
+POISON = {
+    "hangs": "    while True:\n        pass\n",
+    "eats-memory": "    return sum(bytearray(1 << 36)) + n\n",
+    # a coin that falls anew in every run
+    "flaky-a": "    import time\n    return n + time.time_ns() // 1000 % 2\n",
+    "flaky-b": "    import time\n    return n + time.time_ns() // 1000 % 2\n",
+    "flaky-c": "    import time\n    return n + time.time_ns() // 1000 % 2\n",
+}
+GOOD = 8
+
+
+def poisoned(scene: Scene) -> Tally:
+    """A problems file with tests that hang, eat memory, or pass now and then: the gate names them, and only them."""
+    tally = Tally("problems whose tests hang, eat memory or are flaky")
+    folder = scene.folder / "poisoned"
+    folder.mkdir()
+    references = POISON | {f"good-{number}": "    return n\n" for number in range(GOOD)}
+    lines = [json.dumps(_problem(name, reference)) for name, reference in references.items()]
+    (folder / "problems.jsonl").write_text("\n".join(lines))
+    common = ["--config", "smoke", "--store", f"file://{folder}/store", "--set", "sandbox.cpu_seconds=1"]
+    source = ["--set", f"data.source={folder}/problems.jsonl"]
+    environment = {"PSGPO_CACHE": str(folder / "cache")}
+    code, child = scene.zygote.run(["prepare_problems", *common, *source], environment)
+    if not tally.check(code == 0, f"prepare_problems ended with {code}: {child.errors[-300:]}"):
+        return tally
+    subject = ["--input", f"subject={child.envelope['artifact']}"]
+    code, child = scene.zygote.run(["validate", *common, *subject], environment)
+    tally.injected += len(POISON)
+    said = child.errors
+    named = {name for name in references if f"{name}:" in said}
+    told = code == EXIT_BAD_INPUT and {"hangs", "eats-memory"} <= named
+    told = told and any(name.startswith("flaky") for name in named)
+    tally.completed += tally.check(told, f"ended with {code}, named {sorted(named)}: {said[-300:]}")
+    tally.wrong += sum(name.startswith("good") for name in named)
+    return tally
+
+
+def _problem(name: str, reference: str) -> dict[str, object]:
+    return {
+        "problem_id": name,
+        "prompt": f"def f(n):  # {name}\n",
+        "entry_point": "f",
+        "tests": [{"args": [2], "expected": 2, "kwargs": {}}],
+        "reference": reference,
+        "difficulty": 1,
+        "split": "train",
+        "licence": "MIT",
+    }
 
 
 def _killed_under_load(scene: Scene, server: Server, address: str, number: int, tally: Tally) -> None:
