@@ -12,6 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from infra.airflow_objects import NOTICES
 from infra.local.settings import ROOT, Settings
 
 ADMIN = "admin"
@@ -23,7 +24,7 @@ def stack_environment(settings: Settings) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AIRFLOW", "MLFLOW_", "PSGPO_"))
+        if not name.startswith(("AIRFLOW", "MLFLOW_", "PSGPO_", *NOTICES))
     }
     return inherited | _common(settings) | _airflow(settings) | _mlflow(settings)
 

@@ -70,3 +70,14 @@ def test_the_users_own_airflow_and_mlflow_settings_stay_out(
     assert environment["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert environment["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5001"
     assert "AIRFLOW_CONN_X" not in environment
+
+
+def test_addresses_of_notices_reach_airflow_s_database_and_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NOTICE_EMAIL", "NOTICE_WEBHOOK"):
+        monkeypatch.setenv(name, "smtp://user:secret@host")
+    monkeypatch.setenv("NOTICED", "something else")
+    environment = stack_environment(Settings(tmp_path, 8080, 5001))
+    assert "smtp://user:secret@host" not in environment.values()
+    assert environment["NOTICED"] == "something else"
