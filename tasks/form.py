@@ -161,6 +161,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "fraction_of_tests": "fraction_of_tests: reward is the share of tests passed (control)",
         "rltf": "rltf: reward at the line that failed (control)",
         "random_prm": "random_prm: line rewards from a PRM of noise (control)",
+        "prime": "prime: token rewards of a reward model that learns along the way (control)",
     },
     "labels.completer": {
         "own": "own: the checkpoint that wrote the response",
@@ -250,7 +251,7 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
         schema = {"type": "string", "enum": ["true", "false"]}
     about = f"{meaning[:1].upper()}{meaning[1:]}. " if len(meaning) > 1 else ""
     meant = f"Empty: {empty}." if empty else _if_empty(values)
-    description = f"{about}{meant} `{key}`"
+    description = f"{about}{meant} Setting: {key}"
     return Field(key.replace(".", "_"), key, title, section, description, schema, CHOICES.get(key, {}))
 
 

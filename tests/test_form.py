@@ -19,7 +19,7 @@ def test_every_field_is_a_setting_with_bounds_and_meaning() -> None:
     assert by_key["ppo.learning_rate"].schema == {"type": "number", "exclusiveMinimum": 0}
     assert by_key["labels.completer"].schema["enum"] == ["own", "final", "sft"]
     assert by_key["ppo.steps"].description == (
-        "Policy updates. Empty: 30 (arms, demo), 200 (qwen2.5-7b, qwen2.5-coder-0.5b), 3 (smoke). `ppo.steps`"
+        "Policy updates. Empty: 30 (arms, demo), 200 (qwen2.5-7b, qwen2.5-coder-0.5b), 3 (smoke). Setting: ppo.steps"
     )
     for field in form_fields():
         section, leaf = field.key.split(".")
