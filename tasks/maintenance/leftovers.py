@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tasks.errors import BadInput
@@ -100,11 +101,12 @@ def _reachable(
     fresh = {key for key in artifacts if key not in old} | {
         key for key in _keys(store, artifacts, needed) if key in artifacts
     }
-    with ThreadPoolExecutor(1 if store.local_path("") else _READS_AT_ONCE) as threads:
+    with ThreadPoolExecutor(_READS_AT_ONCE) as threads:
+        # a disk answers at once
+        every = threads.map if store.local_path("") is None else map
         while fresh:
             kept |= fresh
-            whole = [key for key in fresh if artifacts[key].whole]
-            inputs = threads.map(lambda key: _inputs(store, key), whole)
+            inputs = every(partial(_inputs, store), [key for key in fresh if artifacts[key].whole])
             fresh = {key for addresses in inputs for key in _keys(store, {}, addresses)}
             fresh = {key for key in fresh if key in artifacts and key not in kept}
     return kept
