@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -82,8 +83,10 @@ def failure(context: Mapping[str, Any]) -> Message:
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     if ti is None:
         return Message("failed", dag_id, run_id, "", reason, "")
-    told = ti.xcom_pull(key=CAUSE, task_ids=ti.task_id, map_indexes=ti.map_index)
-    cause = told or f"{reason}; the task's process ended without a word"
+    told = None
+    with suppress(Exception):  # a message without its cause is better than none
+        told = ti.xcom_pull(key=CAUSE, task_ids=ti.task_id, map_indexes=ti.map_index)
+    cause = told or f"{reason}; what the task said of it is in its log, if anything"
     return Message("failed", dag_id, run_id, _name(ti), cause, ti.log_url)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email import policy
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import SimpleNamespace
 from typing import Any
@@ -162,7 +163,20 @@ def test_a_mapped_task_is_told_by_its_index_and_a_killed_one_without_cause(chat:
     assert task.left == {}
     FailureNotice()(failed_run(task))
     assert chat[0][1]["task"] == "sft[0]"
-    assert chat[0][1]["cause"] == "task_failure; the task's process ended without a word"
+    assert chat[0][1]["cause"] == "task_failure; what the task said of it is in its log, if anything"
+
+
+def test_a_message_goes_out_when_its_cause_cannot_be_asked_for(
+    chat: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dags.notices import FailureNotice
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise OSError("no answer")
+
+    monkeypatch.setattr(Task, "xcom_pull", broken)
+    FailureNotice()(failed_run(Task()))
+    assert chat[0][1]["log"] == LOG
 
 
 def test_a_run_without_a_task_to_blame_says_why(chat: list[Any]) -> None:
@@ -185,6 +199,37 @@ def test_a_late_run_is_told_of_with_its_page(
     posted = chat[0][1]
     assert posted["cause"] == "it was to be done by 2026-11-21 02:30 UTC and goes on"
     assert posted["log"].endswith("/dags/psgpo_train/runs/manual__2026-11-21T00%3A00%3A00%2B00%3A00")
+
+
+def test_what_airflow_runs_for_a_missed_deadline_sends_it(dags: dict[str, Any], chat: list[Any]) -> None:
+    from airflow.sdk.execution_time.callback_supervisor import execute_callback
+    from structlog import get_logger
+
+    (alert,) = dags["psgpo_train"].deadline
+    run = {"dag_id": "psgpo_train", "dag_run_id": "night"}
+    context = {"dag_run": run, "deadline": {"id": "1", "deadline_time": "2026-11-21T02:30:00Z"}}
+    done = execute_callback(alert.callback.path, {"context": context}, "psgpo_train.py", None, get_logger())
+    assert done == (True, None)
+    assert [message["event"] for _, message in chat] == ["is late"]
+
+
+def test_what_airflow_runs_for_a_failed_run_sends_it(chat: list[Any]) -> None:
+    from airflow.callbacks.callback_requests import DagCallbackRequest
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.dag_processing.processor import _execute_dag_callbacks
+    from structlog import get_logger
+
+    where = Path(__file__).resolve().parents[2] / "dags" / "psgpo_maintain.py"
+    request = DagCallbackRequest(
+        filepath=where.name,
+        bundle_name="dags-folder",
+        bundle_version=None,
+        dag_id="psgpo_maintain",
+        run_id="night",
+        msg="timed_out",
+    )
+    _execute_dag_callbacks(DagBag(str(where)), request, get_logger())
+    assert [message["text"] for _, message in chat] == ["psgpo_maintain failed\nrun: night\ncause: timed_out"]
 
 
 def test_every_dag_tells_of_failed_and_late_runs_and_no_task_tells_by_itself(dags: dict[str, Any]) -> None:
