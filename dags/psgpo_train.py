@@ -140,9 +140,9 @@ def psgpo_train() -> None:
 
     @task_group
     def supervision(cell: Any) -> Any:
-        from_checkpoint = {"problems": problems, "policy": baseline.output}
+        from_checkpoint = {"problems": problems, "policy": baseline.output, "sft": sft}
         responses = cell_job("sample_responses", cell, inputs=from_checkpoint).output
-        about = {**from_checkpoint, "responses": responses, "sft": sft}
+        about = {**from_checkpoint, "responses": responses}
         return responses, cell_job("label_prefixes", cell, inputs=about).output
 
     responses, labels = supervision.expand(cell=listed)

@@ -43,9 +43,8 @@ def main(argv: Sequence[str]) -> int:
 def audit(labels: Artifact, share: float, output: Path) -> dict[str, Any]:
     """Write the report into `output`; the report with its time."""
     from tasks.problems import read_problems
-    from tasks.stages.generation import sampler_for
     from tasks.stages.label_audit import audit_artifact, sampled_for_audit, write_audit
-    from tasks.stages.prefix_completions import PolicyCompleter, SandboxJudge, completer_folder
+    from tasks.stages.prefix_completions import SandboxJudge, open_completer
     from tasks.stages.sandboxes import open_sandbox
     from tasks.stages.stage import StopRequest
 
@@ -57,10 +56,7 @@ def audit(labels: Artifact, share: float, output: Path) -> dict[str, Any]:
         if uris
     }
     problems = {problem.problem_id: problem for problem in read_problems(inputs["problems"])}
-    folder = completer_folder(settings, config.cell.checkpoint, inputs["policy"], inputs.get("sft"))
-    complete = PolicyCompleter(
-        sampler_for(folder), settings.temperature, config.ppo.max_new_tokens, StopRequest()
-    )
+    complete = open_completer(config, problems, inputs["policy"], inputs.get("sft"), StopRequest())
     responses = int(labels.manifest["metrics"]["responses"])
     started = time.monotonic()
     with open_sandbox(config.sandbox) as sandbox:

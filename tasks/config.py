@@ -188,6 +188,11 @@ class RewardConfig(Section):
 class SampleConfig(Section):
     """Responses sampled from each baseline checkpoint."""
 
+    source: Literal["baseline", "sft"] = Field(
+        "baseline",
+        description="who writes them: the checkpoints, or in place of each of them the SFT policy",
+        exclude_if=lambda value: value == "baseline",  # what was made before the setting keeps its digest
+    )
     problems: Positive = Field(120, description="problems per checkpoint")
     responses_per_problem: Positive = Field(2, description="n")
     temperature: Temperature = 1.0
@@ -201,7 +206,10 @@ class LabelConfig(Section):
 
     completions: Positive = Field(8, description="K: completions per probe")
     temperature: Temperature = 1.0
-    completer: Literal["own", "final", "sft"] = Field("own", description="which checkpoint completes")
+    completer: Literal["own", "final", "sft", "reference"] = Field(
+        "own",
+        description="which checkpoint completes; `reference`: the rest of the reference solution, an oracle",
+    )
     neutral_lines: bool = Field(True, description="label comment, blank and docstring lines 0")
     probe_empty_prefix: bool = Field(False, description="test whether the empty prefix is recoverable")
     shard_size: Positive = Field(256, description="responses advanced together; the most a kill can lose")
@@ -257,10 +265,10 @@ class ArmsConfig(Section):
 class ValueInitConfig(Section):
     """How the critic starts when an arm starts it from the PRM (section 3.3; details are our choice)."""
 
-    method: Literal["copy", "affine", "calibrate", "refit"] = Field(
+    method: Literal["copy", "affine", "calibrate", "refit", "trunk"] = Field(
         "calibrate",
         description="head copied as is | mapped from [-1, 1] to the range of returns | scaled and shifted to the returns of "
-        "graded SFT responses | re-fitted to them",
+        "graded SFT responses | re-fitted to them | at zero: only the trunk is the PRM's",
     )
     responses: Positive = Field(120, description="SFT responses that calibrate and refit look at")
 

@@ -167,6 +167,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "own": "own: the checkpoint that wrote the response",
         "final": "final: the last checkpoint",
         "sft": "sft: the SFT policy",
+        "reference": "reference: the rest of the reference solution (control)",
     },
     "prm.selection": {
         "full": "full: all responses",
@@ -184,6 +185,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "affine": "affine: mapped to the range of returns",
         "calibrate": "calibrate: scaled and shifted to the returns of SFT responses",
         "refit": "refit: head fitted again on returns",
+        "trunk": "trunk: head at zero, only what is below it comes from the PRM",
     },
     "evaluation.style": {"base": "base: continue the prompt", "chat": "chat: ask by the chat template"},
     "compare.benchmarks": {

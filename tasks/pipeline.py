@@ -76,13 +76,12 @@ def training_jobs(
 
 
 def _supervision(start: Mapping[str, tuple[str, ...]], labels: Sequence[str]) -> Iterator[PlannedJob]:
-    problems = start["problems"]
     yield PlannedJob("baseline", "train_policy", start, {"arm": "baseline"})
     for number, label in enumerate(labels, start=1):
         cell = {"checkpoint": number}
-        source = {"problems": problems, "policy": ("baseline",)}
+        source = {**start, "policy": ("baseline",)}
         yield PlannedJob(f"sample_responses {label}", "sample_responses", source, cell)
-        about = {**source, "responses": (f"sample_responses {label}",), "sft": start["sft"]}
+        about = {**source, "responses": (f"sample_responses {label}",)}
         yield PlannedJob(f"label_prefixes {label}", "label_prefixes", about, cell)
     labelled = tuple(f"label_prefixes {label}" for label in labels)
     yield PlannedJob("validate_labels", "validate", {"subject": labelled})

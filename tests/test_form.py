@@ -17,7 +17,7 @@ def test_names_are_unambiguous() -> None:
 def test_every_field_is_a_setting_with_bounds_and_meaning() -> None:
     by_key = {field.key: field for field in form_fields()}
     assert by_key["ppo.learning_rate"].schema == {"type": "number", "exclusiveMinimum": 0}
-    assert by_key["labels.completer"].schema["enum"] == ["own", "final", "sft"]
+    assert by_key["labels.completer"].schema["enum"] == ["own", "final", "sft", "reference"]
     assert by_key["ppo.steps"].description == (
         "Policy updates. Empty: 30 (arms, demo), 200 (qwen2.5-7b, qwen2.5-coder-0.5b), 3 (smoke). Setting: ppo.steps"
     )

@@ -46,7 +46,7 @@ def exhaustive_trials(
     unsettled = [(name, line) for name, lines in evidence.items() for line in lines]
     while unsettled:
         wanted = [
-            Wanted(by_id[name], line, f"audit/{seed}/{name}/{line}/{number}")
+            Wanted(by_id[name], line, f"audit/{seed}/{name}/{line}/{number}", number)
             for name, line in unsettled
             for number in next_chunk(len(evidence[name][line]), completions)
         ]

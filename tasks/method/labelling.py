@@ -84,7 +84,7 @@ class Search:
         if line is None:
             return []
         chunk = next_chunk(len(self._current), self.settings.completions)
-        return [Wanted(self.subject, line, self._stream(line, number)) for number in chunk]
+        return [Wanted(self.subject, line, self._stream(line, number), number) for number in chunk]
 
     def take(self, trials: Sequence[Trial]) -> None:
         """Learn from a chunk; closes the probe if one passed or K are spent."""

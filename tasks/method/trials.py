@@ -55,11 +55,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One completion wanted of the first `line` lines; `stream` names its random stream."""
+    """One completion wanted of the first `line` lines, the `number`-th from 0; `stream` names its random stream."""
 
     subject: Subject
     line: int
     stream: str
+    number: int = 0
 
 
 @dataclass(frozen=True)

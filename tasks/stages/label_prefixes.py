@@ -23,15 +23,14 @@ from tasks.problems import Problem, read_problems
 from tasks.stages.stage import Stage, StageContext
 
 if TYPE_CHECKING:
-    from tasks.stages.prefix_completions import PolicyCompleter, SandboxJudge
+    from tasks.stages.prefix_completions import PolicyCompleter, ReferenceCompleter, SandboxJudge
 
 
 def run(context: StageContext) -> Mapping[str, float]:
     from tasks.sampling.models import limit_threads
-    from tasks.stages.generation import sampler_for
     from tasks.stages.label_audit import audit_artifact, sampled_for_audit, write_audit
     from tasks.stages.label_shards import check_responses, join_shards, label_shards
-    from tasks.stages.prefix_completions import PolicyCompleter, SandboxJudge, completer_folder
+    from tasks.stages.prefix_completions import SandboxJudge, open_completer
     from tasks.stages.sandboxes import open_sandbox
 
     limit_threads()
@@ -42,11 +41,8 @@ def run(context: StageContext) -> Mapping[str, float]:
     total = check_responses(responses, problems, context.config.cell.checkpoint)
     is_sampled = sampled_for_audit(settings, total)
     sft = context.optional_input("sft")
-    folder = completer_folder(
-        settings, context.config.cell.checkpoint, context.input("policy").path, sft.path if sft else None
-    )
-    sampler = sampler_for(folder)
-    complete = PolicyCompleter(sampler, settings.temperature, context.config.ppo.max_new_tokens, context.stop)
+    policy = context.input("policy").path
+    complete = open_completer(context.config, problems, policy, sft.path if sft else None, context.stop)
     with open_sandbox(context.config.sandbox) as sandbox:
         judge = SandboxJudge(sandbox, problems)
         shards = label_shards(responses, problems, complete, judge, settings, context.checkpoints, is_sampled)
@@ -102,7 +98,7 @@ _SUMMARY = ("responses", "failing", "revised", "completions", "executions_per_fa
 def _summary(
     cost: Mapping[str, float],
     report: Mapping[str, Any],
-    complete: PolicyCompleter,
+    complete: PolicyCompleter | ReferenceCompleter,
     judge: SandboxJudge,
     seconds: float,
 ) -> dict[str, float]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tasks.config import LabelConfig
+from tasks.config import LabelConfig, RunConfig
 from tasks.errors import BadInput
+from tasks.method.lines import split_lines
 from tasks.method.trials import Completion, Subject, Wanted
 from tasks.problems import Problem
 from tasks.sampling.engine import Request, Sampler
 from tasks.sandbox import Sandbox, Verdict
 from tasks.stages.generation import stream_seed
-from tasks.stages.stage import StopRequest
+from tasks.stages.stage import RestrictedConfig, StopRequest
 
 
 @dataclass
@@ -81,6 +82,29 @@ class PolicyCompleter:
             yield group
 
 
+class ReferenceCompleter:
+    """An oracle: continues prefixes with ends of the problem's reference solution, whatever the streams.
+
+    Completion 0 takes the reference's lines after as many as the prefix has, 1 and 2 those after one less and one more,
+    and so on; beyond all ends they begin again. Where a program's state is what its next line needs, as in StepCode, a
+    prefix that no end completes has gone wrong. Raises BadInput for a problem without a reference.
+    """
+
+    def __init__(self, problems: Mapping[str, Problem]) -> None:
+        self.problems = problems
+        self.generating = Clock()
+
+    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[Completion]:
+        for index, want in enumerate(wanted):
+            reference = self.problems[want.subject.problem_id].reference
+            if reference is None:
+                where = f"problem {want.subject.problem_id}"
+                raise BadInput(where, "has no reference for labels.completer = reference", "own, final, sft")
+            lines = split_lines(reference)
+            starts = sorted(range(len(lines) + 1), key=lambda start: abs(start - want.line))
+            yield Completion(index, "".join(lines[starts[want.number % len(starts)] :]), 0)
+
+
 @dataclass
 class _Awaited:
     handle: object
@@ -104,8 +128,25 @@ class SandboxJudge:
         return _Awaited(self.sandbox.submit(self.problems[problem_id].program(text)), self)
 
 
+def open_completer(
+    config: RunConfig | RestrictedConfig,
+    problems: Mapping[str, Problem],
+    policy: Path,
+    sft: Path | None,
+    stop: StopRequest,
+) -> PolicyCompleter | ReferenceCompleter:
+    """What `labels.completer` names. Raises BadInput when it does not exist."""
+    from tasks.stages.generation import sampler_for
+
+    settings: LabelConfig = config.labels
+    if settings.completer == "reference":
+        return ReferenceCompleter(problems)
+    folder = completer_folder(settings, config.cell.checkpoint, policy, sft)
+    return PolicyCompleter(sampler_for(folder), settings.temperature, config.ppo.max_new_tokens, stop)
+
+
 def completer_folder(settings: LabelConfig, checkpoint: int, policy: Path, sft: Path | None) -> Path:
-    """The checkpoint that completes, by `labels.completer`. Raises BadInput when it does not exist."""
+    """The checkpoint that completes, by `labels.completer` (own, final, sft). Raises BadInput when it does not exist."""
     if settings.completer == "sft":
         if sft is None:
             raise BadInput(

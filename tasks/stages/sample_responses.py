@@ -1,15 +1,16 @@
 """Sample responses from one baseline checkpoint and grade them (section 3.1 of the paper).
 
-in: problems, policy (the baseline)      out: responses.parquet
+in: problems, policy (the baseline), sft      out: responses.parquet
 
 `cell.checkpoint` says which checkpoint, 1 = earliest. Problems are drawn from the training split; every checkpoint
-draws its own.
+draws its own. With `sample.source: sft` the SFT policy writes in place of the checkpoint, to the same problems.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tasks.config import SampleConfig
@@ -23,11 +24,7 @@ def run(context: StageContext) -> Mapping[str, float]:
     from tasks.stages.generation import Ask, sample_and_grade, sampler_for
 
     sample, checkpoint = context.config.sample, context.config.cell.checkpoint
-    folder = context.input("policy").path / "checkpoints" / str(checkpoint)
-    if not folder.is_dir():
-        raise BadInput(
-            f"cell.checkpoint {checkpoint}", "is not a checkpoint of this policy", _names(folder.parent)
-        )
+    folder = _writer(context, sample, checkpoint)
     problems = _draw(context, sample, checkpoint)
     asks = [
         Ask(problem, index, f"{sample.seed}/{checkpoint}/{problem.problem_id}/{index}")
@@ -59,6 +56,21 @@ def run(context: StageContext) -> Mapping[str, float]:
     return summary
 
 
+def _writer(context: StageContext, sample: SampleConfig, checkpoint: int) -> Path:
+    """The policy that writes. Raises BadInput when it is not among the inputs."""
+    if sample.source == "sft":
+        sft = context.optional_input("sft")
+        if sft is None:
+            raise BadInput("--input sft", "is missing for sample.source = sft", "sft=URI of a model artifact")
+        return sft.path
+    folder = context.input("policy").path / "checkpoints" / str(checkpoint)
+    if not folder.is_dir():
+        raise BadInput(
+            f"cell.checkpoint {checkpoint}", "is not a checkpoint of this policy", _names(folder.parent)
+        )
+    return folder
+
+
 def _draw(context: StageContext, sample: SampleConfig, checkpoint: int) -> list[Problem]:
     difficulty = (sample.difficulty_min, sample.difficulty_max)
     problems = read_problems(context.input("problems").path, "train", difficulty)
@@ -86,6 +98,6 @@ STAGE = Stage(
     kind="responses",
     version=1,
     sections=("sample", "ppo", "sandbox", "cell"),
-    inputs={"problems": "problems", "policy": "policy"},
+    inputs={"problems": "problems", "policy": "policy", "sft?": "model"},
     run=run,
 )

@@ -119,6 +119,8 @@ def _process_reward(dense: str, reward_model: Any) -> ScoreLines | None:
 def _critic_from_prm(work: Work, critic: Any, score: ScoreLines | None) -> ValueModel:
     """The PRM as critic, its head mapped as `value_init.method` says."""
     settings, arm = work.context.config.value_init, ARMS[work.arm]
+    if settings.method == "trunk":
+        critic.rescale(0.0, 0.0)
     if settings.method in ("affine", "refit"):
         map_head(critic, *range_of_returns(arm, work.context.config.reward))
     if settings.method in ("calibrate", "refit"):

@@ -1,7 +1,7 @@
 """The jobs of a setting, looked up in the store or run: the same stages, command lines and digests as `psgpo_train`'s.
 
-A setting's foundation is everything up to its PRM, once; its cells are an arm with a seed, trained and evaluated. What
-the store has is not run again, whichever run or setting made it.
+A setting's foundation is everything up to its PRM, once; its cells are an arm with a seed, trained and evaluated, with
+the arm's own overrides. What the store has is not run again, whichever run or setting made it.
 """
 
 from __future__ import annotations
@@ -92,29 +92,40 @@ def find(
     return made
 
 
+@dataclass(frozen=True)
+class Place:
+    """Whose configuration jobs are run with: a setting's foundation, or one of its arms."""
+
+    study: Study
+    setting: str
+    phase: str
+    arm: str = ""
+
+    def config(self) -> RunConfig:
+        return self.study.config(self.setting, self.phase, self.arm)
+
+    def overrides(self) -> list[str]:
+        return self.study.overrides(self.setting, self.phase, self.arm)
+
+
 def run(
-    study: Study, setting: str, phase: str, jobs: Sequence[PlannedJob], store: Store, own: Sequence[str]
+    place: Place, jobs: Sequence[PlannedJob], store: Store, known: Mapping[str, Made] | None = None
 ) -> tuple[dict[str, Made], float]:
-    """All of `jobs`, and the seconds computed. Those not named in `own` must be done already (BadInput)."""
-    config, overrides = study.config(setting, phase), study.overrides(setting, phase)
-    made: dict[str, Made] = {}
+    """What is `known` and all of `jobs`, and the seconds computed."""
+    config, overrides = place.config(), place.overrides()
+    made = dict(known or {})
     seconds = 0.0
     for job in jobs:
         found = _find(store, config, job, made)
         if found is None:
-            if job.name not in own:
-                raise BadInput(
-                    f"{setting}: {job.name}", "is not in the store", "run the setting's foundation first"
-                )
             inputs = {name: tuple(made[one].address for one in names) for name, names in job.inputs.items()}
             cell = [f"cell.{key}={value}" for key, value in job.cell.items()]
-            label = f"{setting}: {job.name}"
             arguments = stage_arguments(
-                config=study.profile,
+                config=place.study.profile,
                 overrides=(*overrides, *cell),
                 inputs=inputs,
                 store=store.uri,
-                label=label,
+                label=f"{place.setting}: {job.name}",
             )
             envelope = _run_stage(job.stage, arguments)
             seconds += 0.0 if envelope["cached"] else float(envelope["seconds"])

@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tasks.cache import cache_folder
 from tasks.errors import BadInput
 from tasks.plan import check, open_parent, read_conf
 from tasks.store import Store, open_store
-from tasks.study.chain import Cell, Made, cell_jobs, cells_of, find, foundation, run
+from tasks.study.chain import Cell, Made, Place, cell_jobs, cells_of, find, foundation, run
 from tasks.study.settings import Study, load_study
 from tasks.tracking.server import as_stage_errors
 
@@ -63,7 +64,7 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
         raise BadInput(f"parameter {unknown[0]!r}", "is unknown", ", ".join(FORM))
     form = {**FORM, **{name: value for name, value in conf.items() if value not in (None, "")}}
     study, phase = load_study(form["study"]), form["phase"]
-    names = form["settings"] or list(study.settings)
+    names = form["settings"] or list(study.of_phase(phase))
     cells: list[dict[str, Any]] = []
     for name in names:
         check(study.config(name, phase))
@@ -97,7 +98,7 @@ def _planned(name: str, study: Study, phase: str, store: Store, n_seeds: int) ->
         if n_seeds and cell.seed >= n_seeds:
             continue
         jobs = cell_jobs(cell)
-        made = find(store, config, jobs, shared)
+        made = find(store, study.config(name, phase, cell.arm), jobs, shared)
         listed.append(
             {
                 "label": cell.label,
@@ -111,18 +112,27 @@ def _planned(name: str, study: Study, phase: str, store: Store, n_seeds: int) ->
 
 
 def _run(given: argparse.Namespace, study: Study, store: Store) -> dict[str, Any]:
-    """The envelope of a foundation or a cell: the artifact of its last job, and what all of it took."""
-    config = study.config(given.setting, given.phase)
+    """The envelope of a foundation or a cell: its PRM or its score, and what all of it took.
+
+    Raises BadInput for a cell whose foundation has not been run.
+    """
     setting = study.settings[given.setting]
-    shared = foundation(setting, config)
-    jobs = shared
-    if given.what == "cell":
-        if given.arm not in setting.arms:
-            raise BadInput("--arm", f"{given.arm!r} is no arm of {given.setting}", ", ".join(setting.arms))
-        jobs = [*shared, *cell_jobs(Cell(given.setting, given.arm, given.seed))]
-    own = [job.name for job in jobs[len(shared) :] or shared]
-    made, seconds = run(study, given.setting, given.phase, jobs, store, own)
-    return _envelope(made[own[1] if given.what == "cell" else own[-1]], seconds)
+    base = Place(study, given.setting, given.phase)
+    shared = foundation(setting, base.config())
+    if given.what == "foundation":
+        made, seconds = run(base, shared, store)
+        return _envelope(made[shared[-1].name], seconds)
+    if given.arm not in setting.arms:
+        raise BadInput("--arm", f"{given.arm!r} is no arm of {given.setting}", ", ".join(setting.arms))
+    known = find(store, base.config(), shared)
+    for job in shared:
+        if job.name not in known:
+            raise BadInput(
+                f"{given.setting}: {job.name}", "is not in the store", "run the setting's foundation first"
+            )
+    jobs = cell_jobs(Cell(given.setting, given.arm, given.seed))
+    made, seconds = run(replace(base, arm=given.arm), jobs, store, known)
+    return _envelope(made[jobs[1].name], seconds)
 
 
 def _envelope(made: Made, seconds: float) -> dict[str, Any]:
@@ -140,9 +150,12 @@ def _envelope(made: Made, seconds: float) -> dict[str, Any]:
 def _report(given: argparse.Namespace, store: Store) -> int:
     from tasks.study.report import write_report
     from tasks.study.results import collect
+    from tasks.study.tuning import as_tuned, picks, tried
 
     study = load_study(given.study)
     found = collect(study, given.phase, store, cache_folder())
     page = write_report(study, given.phase, found, given.output / study.name / given.phase)
-    print(json.dumps({"page": str(page), "cells": len(found.results), "planned": found.planned}), flush=True)
+    chosen = as_tuned(picks(tried(study, found)))
+    told = {"page": str(page), "cells": len(found.results), "planned": found.planned, "picked": chosen}
+    print(json.dumps(told), flush=True)
     return 0

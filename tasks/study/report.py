@@ -5,6 +5,7 @@ comparisons.csv  every arm of every setting against the protocol's other side, w
 bins.csv         the same by length and difficulty for the main setting
 compute.csv      what each arm cost, its own training and what its PRM needed, beside its score
 prms.csv         PRM quality on the programs of the policy it trained
+tuning.csv       development: every grid point of every arm, and which one was picked
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from tasks.study import pictures
 from tasks.study.analysis import Comparison, compare, compare_by, interval_of, steps_to
 from tasks.study.results import Result, Results
 from tasks.study.settings import MAIN, Study
+from tasks.study.tuning import Tried, picks, tried
 
+PRIMARY = "pass@1 as trained"
 LONG = 100
 """Tokens of the reference: the paper sees its gain above."""
 QUESTIONS: Mapping[int, str] = {
@@ -46,8 +49,9 @@ def write_report(study: Study, phase: str, found: Results, folder: Path) -> Path
         "cells": (CELL_COLUMNS, [_cell_row(one) for one in found.results]),
         "comparisons": (COMPARISON_COLUMNS, [_comparison_row(*one) for one in compared]),
         "bins": (("bin", *COMPARISON_COLUMNS), bins(found)),
-        "compute": (COMPUTE_COLUMNS, compute_rows(found)),
+        "compute": (COMPUTE_COLUMNS, compute_rows(study, found)),
         "prms": (PRM_COLUMNS, [_prm_row(*one) for one in found.prms.items()]),
+        "tuning": (TUNING_COLUMNS, tuning_rows(tried(study, found))),
     }
     for name, (header, rows) in tables.items():
         _write_csv(folder / f"{name}.csv", header, rows)
@@ -57,15 +61,24 @@ def write_report(study: Study, phase: str, found: Results, folder: Path) -> Path
 
 
 def comparisons(study: Study, found: Results) -> list[tuple[str, Comparison]]:
-    """(figure, comparison): pass@1 and the area under the learning curve, for every arm that has its other side."""
+    """(figure, comparison) for every arm that has its other side.
+
+    Figures: pass@1 on problems as difficult as those the other side was trained on (the protocol's primary one), on all
+    problems, and the area under the learning curve.
+    """
     listed = []
     for name, setting in study.settings.items():
         other = found.of(*setting.against.split("/", 1))
         for arm in setting.arms:
             ours = found.of(name, arm)
-            if not ours or not other or f"{name}/{arm}" == setting.against:
+            if setting.tunes or not ours or not other or f"{name}/{arm}" == setting.against:
                 continue
+            low, high = other[0].trained
             for figure, one in (
+                (
+                    PRIMARY,
+                    compare(*([one.of_difficulty(low, high) for one in side] for side in (ours, other))),
+                ),
                 ("pass@1", compare(ours, other)),
                 ("area", compare_by(ours, other, lambda result: result.area)),
             ):
@@ -108,7 +121,7 @@ def _only(results: Sequence[Result], keep: Callable[[Mapping[str, Any]], bool]) 
 
 
 CELL_COLUMNS = (
-    "setting", "arm", "seed", "pass_at_1", "area", "cpu_seconds", "supervision_cpu_seconds",
+    "setting", "arm", "seed", "pass_at_1", "pass_at_1_trained", "area", "cpu_seconds", "supervision_cpu_seconds",
     "score", "score_run", "policy", "policy_run",
 )  # fmt: skip
 
@@ -119,6 +132,7 @@ def _cell_row(one: Result) -> list[str]:
         one.cell.arm,
         str(one.cell.seed),
         repr(one.pass_at_1),
+        f"{one.pass_at_1_trained:.4f}",
         f"{one.area:.4f}",
         f"{one.cpu_seconds:.1f}",
         f"{one.supervision:.1f}",
@@ -140,19 +154,24 @@ def _comparison_row(figure: str, one: Comparison) -> list[str]:
 
 
 COMPUTE_COLUMNS = (
-    "setting", "arm", "seeds", "pass_at_1", "low", "high", "steps", "steps_to_rl",
+    "setting", "arm", "seeds", "pass_at_1_trained", "low", "high", "pass_at_1", "steps", "steps_to_rl",
     "cpu_seconds", "total_cpu_seconds",
 )  # fmt: skip
 
 
-def compute_rows(found: Results) -> list[list[str]]:
-    """Score beside cost; `steps_to_rl`: steps to the training pass rate that the setting's rl (or main's) ends with."""
+def compute_rows(study: Study, found: Results) -> list[list[str]]:
+    """Score beside cost, tuning left out.
+
+    `steps_to_rl`: steps to the training pass rate that the setting's rl (or main's) ends with.
+    """
     groups: dict[tuple[str, str], list[Result]] = {}
     for one in found.results:
+        if study.settings[one.cell.setting].tunes:
+            continue
         groups.setdefault((one.cell.setting, one.cell.arm), []).append(one)
     rows = []
     for (setting, arm), group in groups.items():
-        low, high = interval_of(group)
+        low, high = interval_of([one.of_difficulty(*one.trained) for one in group])
         target = _final(found.of(setting, "rl") or found.of(MAIN, "rl"))
         reached = [steps_to(one.curve, target) for one in group]
         known = [step for step in reached if step is not None]
@@ -161,9 +180,10 @@ def compute_rows(found: Results) -> list[list[str]]:
                 setting,
                 arm,
                 str(len(group)),
-                f"{_mean(one.pass_at_1 for one in group):.4f}",
+                f"{_mean(one.pass_at_1_trained for one in group):.4f}",
                 f"{low:.4f}",
                 f"{high:.4f}",
+                f"{_mean(one.pass_at_1 for one in group):.4f}",
                 str(max(len(one.curve) for one in group)),
                 f"{_mean(known):.1f} ({len(known)} of {len(group)})" if known else "",
                 f"{_mean(one.cpu_seconds for one in group):.1f}",
@@ -189,6 +209,28 @@ def _prm_row(setting: str, check: Mapping[str, Any]) -> list[str]:
     return [setting, str(check["responses"]), str(check.get("passing", "")), *told]
 
 
+TUNING_COLUMNS = ("arm", "setting", "values", "seeds", "pass_at_1_trained", "pass_at_1", "area", "picked")
+
+
+def tuning_rows(points: Sequence[Tried]) -> list[list[str]]:
+    """Every grid point that has a cell; `picked` marks the arm's best once all of its cells are there."""
+    chosen = picks(points)
+    return [
+        [
+            point.arm,
+            point.setting,
+            ", ".join(f"{key} {value}" for key, value in point.cells.items()),
+            f"{len(point.results)} of {point.seeds}",
+            f"{point.pass_at_1_trained:.4f}",
+            f"{_mean(one.pass_at_1 for one in point.results):.4f}",
+            f"{_mean(one.area for one in point.results):.4f}",
+            "yes" if chosen.get(point.arm) is point else "",
+        ]
+        for point in points
+        if point.results
+    ]
+
+
 def _page(
     study: Study,
     phase: str,
@@ -207,6 +249,7 @@ def _page(
         "bins": "By length and difficulty",
         "compute": "9. Cost",
         "prms": "PRM on the policy it trained",
+        "tuning": "Tuning, on development: the same grid and seeds for every arm",
     }
     sections += [
         PageSection(title, "", _table(*tables[name])) for name, title in titles.items() if tables[name][1]
@@ -229,7 +272,7 @@ def _question_section(
     number: int, title: str, mine: Sequence[tuple[str, Comparison]], folder: Path
 ) -> PageSection:
     path = folder / f"question_{number}.png"
-    scores = [one for figure, one in mine if figure == "pass@1"]
+    scores = [one for figure, one in mine if figure == PRIMARY]
     pictures.differences(scores, path)
     rows = [_comparison_row(*one) for one in mine]
     return PageSection(f"{number}. {title}", "", _table(COMPARISON_COLUMNS, rows), (Picture(path, title),))
@@ -238,7 +281,7 @@ def _question_section(
 def _conclusion(compared: Sequence[tuple[str, Comparison]]) -> str:
     """The primary figure in a sentence."""
     for figure, one in compared:
-        if (figure, one.name, one.other) == ("pass@1", f"{MAIN}/psgpo", f"{MAIN}/rl"):
+        if (figure, one.name, one.other) == (PRIMARY, f"{MAIN}/psgpo", f"{MAIN}/rl"):
             value, low, high = (f"{100 * part:+.1f}" for part in (one.value, one.low, one.high))
             return f"psgpo - rl: {value} points [{low}, {high}] over {one.seeds} seeds: {one.verdict}."
     return "The primary comparison has not been run."

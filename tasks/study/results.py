@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ SUPERVISION = ("baseline", "sample_responses", "label_prefixes", "fit_prm")
 
 @dataclass(frozen=True)
 class Result:
-    """One cell. Costs in CPU seconds; `supervision`: the setting's baseline run, samples, labels and PRM."""
+    """One cell. Costs in CPU seconds; `supervision`: the setting's baseline run, samples, labels and PRM.
+
+    `trained`: easiest and hardest problems that it was trained on, by difficulty.
+    """
 
     cell: Cell
     questions: tuple[int, ...]
@@ -31,6 +34,7 @@ class Result:
     summary: Mapping[str, Any]
     curve: tuple[float, ...]
     supervision: float
+    trained: tuple[int, int]
 
     @cached_property
     def per_problem(self) -> dict[str, float]:
@@ -40,6 +44,18 @@ class Result:
     @property
     def pass_at_1(self) -> float:
         return float(self.summary["pass_at_1"])
+
+    def of_difficulty(self, low: int, high: int) -> Result:
+        """The same cell, as if only problems of these difficulties had been asked."""
+        rows = [row for row in self.summary["per_problem"] if low <= row["difficulty"] <= high]
+        shares = [pass_at_k(row["n"], row["c"], 1) for row in rows]
+        mean = sum(shares) / len(shares) if shares else 0.0
+        return replace(self, summary={**self.summary, "per_problem": rows, "pass_at_1": mean})
+
+    @property
+    def pass_at_1_trained(self) -> float:
+        """pass@1 on problems as difficult as those it was trained on: the protocol's primary score."""
+        return self.of_difficulty(*self.trained).pass_at_1
 
     @property
     def cpu_seconds(self) -> float:
@@ -74,7 +90,7 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
     prms: dict[str, Mapping[str, Any]] = {}
     costs: dict[str, Mapping[str, Made]] = {}
     planned = 0
-    for name, setting in study.settings.items():
+    for name, setting in study.of_phase(phase).items():
         config = study.config(name, phase)
         shared = foundation(setting, config)
         costs[name] = find(store, config, shared)
@@ -82,11 +98,18 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
         for cell in cells_of(name, setting):
             planned += 1
             jobs = cell_jobs(cell)
-            made = find(store, config, jobs, costs[name])
+            made = find(store, study.config(name, phase, cell.arm), jobs, costs[name])
             if jobs[1].name in made:
-                extra = spent if ARMS[cell.arm].needs_prm else 0.0
                 found.append(
-                    _result(cell, setting.questions, made[jobs[1].name], made[jobs[0].name], cache, extra)
+                    _result(
+                        cell,
+                        setting.questions,
+                        made[jobs[1].name],
+                        made[jobs[0].name],
+                        cache,
+                        spent if ARMS[cell.arm].needs_prm else 0.0,
+                        (config.ppo.difficulty_min, config.ppo.difficulty_max),
+                    )
                 )
             if "check_prm" in made:
                 prms[name] = _read(made["check_prm"], "metrics.json", cache)
@@ -96,11 +119,18 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
 
 
 def _result(
-    cell: Cell, questions: tuple[int, ...], score: Made, policy: Made, cache: Path, supervision: float
+    cell: Cell,
+    questions: tuple[int, ...],
+    score: Made,
+    policy: Made,
+    cache: Path,
+    supervision: float,
+    trained: tuple[int, int],
 ) -> Result:
     rows: Sequence[Mapping[str, Any]] = _read(policy, "curves.json", cache)
     curve = tuple(float(row["train/pass_rate"]) for row in rows if "train/pass_rate" in row)
-    return Result(cell, questions, score, policy, _read(score, "summary.json", cache), curve, supervision)
+    summary = _read(score, "summary.json", cache)
+    return Result(cell, questions, score, policy, summary, curve, supervision, trained)
 
 
 def _read(made: Made, file: str, cache: Path) -> Any:

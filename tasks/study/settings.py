@@ -1,7 +1,9 @@
 """A study: which settings are run with which arms and seeds, read from a YAML file.
 
 A setting is a set of overrides of the study's base, which is a set of overrides of a profile; so every cell of a study is
-a cell of `psgpo_train` with a configuration of its own. `docs/study.md` is the protocol.
+a cell of `psgpo_train` with a configuration of its own. What was tuned for an arm, and what a setting changes for its
+cells alone, comes on top and leaves the setting's foundation (problems to PRM) as it is: arms stay each other's pairs.
+`docs/study.md` is the protocol.
 """
 
 from __future__ import annotations
@@ -26,19 +28,28 @@ Overrides = Mapping[str, Any]
 
 
 class Setting(BaseModel):
-    """`arms`: seeds by arm. A comparison's other side is `arm` of `setting`: `against` is `SETTING/ARM`."""
+    """`arms`: seeds by arm. `cells`: overrides of the training and evaluation of every arm, not of the foundation.
+
+    A comparison's other side is `arm` of `setting`: `against` is `SETTING/ARM`. `tunes`: a grid point of the search for
+    tuned values; its cells are for development alone and stand in no comparison.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     questions: tuple[int, ...]
     about: str
     overrides: Overrides = {}
+    cells: Overrides = {}
     arms: Mapping[ArmName, Annotated[int, Field(ge=1)]]
     against: str = f"{MAIN}/rl"
+    tunes: bool = False
 
 
 class Study(BaseModel):
-    """`frozen`: the protocol is committed and nothing is tuned any more; only then may confirmation problems be asked."""
+    """`frozen`: the protocol is committed and nothing is tuned any more; only then may confirmation problems be asked.
+
+    `tuned`: what tuning chose for an arm: overrides of its cells in every setting.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +58,7 @@ class Study(BaseModel):
     profile: str
     frozen: bool = False
     base: Overrides = {}
+    tuned: Mapping[ArmName, Overrides] = {}
     settings: Mapping[str, Setting]
 
     @model_validator(mode="after")
@@ -57,24 +69,45 @@ class Study(BaseModel):
                 raise ValueError(f"setting {name} is compared with {setting.against}, which is not run")
         return self
 
-    def config(self, setting: str, phase: str) -> RunConfig:
-        """The whole configuration of a setting. Raises BadInput for one that does not fit, naming its key."""
-        return load_config(self.profile, self.overrides(setting, phase))
+    def config(self, setting: str, phase: str, arm: str = "") -> RunConfig:
+        """The whole configuration of a setting's foundation, or of the cells of one of its arms.
 
-    def overrides(self, setting: str, phase: str) -> list[str]:
-        """What differs from the profile, later ones winning. Raises BadInput before the protocol is frozen."""
+        Raises BadInput for one that does not fit, naming its key.
+        """
+        return load_config(self.profile, self.overrides(setting, phase, arm))
+
+    def overrides(self, setting: str, phase: str, arm: str = "") -> list[str]:
+        """What differs from the profile, later ones winning.
+
+        Raises BadInput before the protocol is frozen, and for confirmation of a setting that tunes.
+        """
+        self._check(setting, phase)
+        one = self.settings[setting]
+        of_cells = {**self.tuned.get(arm, {}), **one.cells} if arm else {}  # type: ignore[call-overload]
+        chosen = {**self.base, **one.overrides, **of_cells, "evaluation.split": PHASES[phase]}
+        return [f"{key}={_text(value)}" for key, value in chosen.items()]
+
+    def of_phase(self, phase: str) -> dict[str, Setting]:
+        """The settings that a phase runs: those that tune are for development alone."""
+        return {name: one for name, one in self.settings.items() if phase == "development" or not one.tunes}
+
+    def _check(self, setting: str, phase: str) -> None:
         if phase not in PHASES:
             raise BadInput("phase", f"{phase!r} is unknown", ", ".join(PHASES))
         if setting not in self.settings:
             raise BadInput("setting", f"{setting!r} is unknown", ", ".join(self.settings))
-        if phase == "confirmation" and not self.frozen:
+        if phase == "development":
+            return
+        if not self.frozen:
             raise BadInput(
                 "phase",
                 "confirmation problems are asked once, when nothing is tuned any more",
                 f"`frozen: true` in the study {self.name}, committed with the protocol",
             )
-        chosen = {**self.base, **self.settings[setting].overrides, "evaluation.split": PHASES[phase]}
-        return [f"{key}={_text(value)}" for key, value in chosen.items()]
+        if self.settings[setting].tunes:
+            raise BadInput(
+                "setting", f"{setting!r} tunes: confirmation problems are not for that", "development"
+            )
 
 
 def _text(value: Any) -> str:
@@ -98,6 +131,7 @@ def load_study(source: str) -> Study:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "study"
         raise BadInput(f"{path}: {where}", str(fault["msg"]), "see tasks/study/settings.py") from error
-    for name in study.settings:
-        study.config(name, "development")
+    for name, setting in study.settings.items():
+        for arm in ("", *setting.arms):
+            study.config(name, "development", arm)
     return study

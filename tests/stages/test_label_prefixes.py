@@ -8,7 +8,12 @@ import signal
 import pytest
 
 from tasks.errors import BadInput, TryAgain
+from tasks.method.lines import split_lines
+from tasks.method.trials import Subject, Wanted
+from tasks.problems import Problem, read_problems
 from tasks.rows import LABELS, RESPONSES, read_rows, write_rows
+from tasks.sandbox.program import Verdict
+from tasks.stages.prefix_completions import ReferenceCompleter
 from tasks.store import digest_of, open_store, publish
 from tasks.store.artifacts import artifact_key
 from tests.stages.conftest import MicroRun
@@ -176,3 +181,32 @@ def test_edited_references_are_a_second_source_beside_the_search(micro, files):
     assert {row["response_id"] for row in edited} <= texts
     cost = json.loads((files(both["artifact"]) / "cost.json").read_text())
     assert cost["edits"] == len({row["response_id"] for row in edited}) == 3 * 6
+
+
+def test_the_oracle_completes_with_the_reference_and_knows_where_a_program_went_wrong(micro, files):
+    """References with one line changed: the lines before it are recoverable, it and those after it are not."""
+    problems = read_problems(files(micro.problems()))
+    long = [one for one in problems if one.split == "train" and len(split_lines(one.reference)) >= 3][:6]
+
+    def broken(rows):
+        made = []
+        for row, problem in zip(rows, long, strict=False):
+            lines = split_lines(problem.reference)
+            lines[1] = "    xs = [12345]\n"
+            made.append({**row, "problem_id": problem.problem_id, "text": "".join(lines), "status": "failed"})
+        return made
+
+    responses = other_responses(micro, files, broken)
+    envelope = label(micro, "labels.completer=reference", "labels.completions=32", responses=responses)
+    rows = read_rows(LABELS, files(envelope["artifact"]) / "labels.parquet")
+    assert len({row["response_id"] for row in rows}) == len(long) == 6
+    assert {row["label"] for row in rows if row["line"] == 1} == {1}
+    assert {row["label"] for row in rows if row["line"] > 1} == {-1}
+    assert json.loads((files(envelope["artifact"]) / "cost.json").read_text())["tokens"] == 0
+
+
+def test_the_oracle_needs_references():
+    problem = Problem("p", "def f():\n", "f", "{}", None, 1, "train", "own", "MIT")
+    subject = Subject("r", "p", problem.prompt, "    return 1\n", Verdict("failed", 0, 1, 0.0))
+    with pytest.raises(BadInput, match="problem p: has no reference"):
+        list(ReferenceCompleter({"p": problem})([Wanted(subject, 0, "s")]))

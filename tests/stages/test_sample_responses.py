@@ -36,6 +36,20 @@ def test_a_checkpoint_that_does_not_exist_is_refused_with_those_that_do(micro):
         micro.stage("sample_responses", "cell.checkpoint=9", **inputs)
 
 
+def test_the_sft_policy_writes_in_place_of_every_checkpoint(micro, files):
+    """The same problems, its own programs. (A model without SFT: two updates of `micro` leave the policy as it was.)"""
+    inputs = {"problems": micro.problems(), "policy": micro.baseline()}
+    rows = {}
+    for source, given in (("baseline", inputs), ("sft", {**inputs, "sft": micro.model()})):
+        made = micro.stage("sample_responses", "cell.checkpoint=2", f"sample.source={source}", **given)
+        rows[source] = read_rows(RESPONSES, files(made["artifact"]) / "responses.parquet")
+    told = {name: [(row["response_id"], row["checkpoint"]) for row in some] for name, some in rows.items()}
+    assert told["sft"] == told["baseline"]
+    assert [row["text"] for row in rows["sft"]] != [row["text"] for row in rows["baseline"]]
+    with pytest.raises(BadInput, match="--input sft: is missing"):
+        micro.stage("sample_responses", "cell.checkpoint=2", "sample.source=sft", **inputs)
+
+
 def test_a_sandbox_that_judges_too_few_stops_the_stage_and_nothing_is_published(micro, files, monkeypatch):
     from tasks.sandbox.program import Verdict
     from tasks.stages import generation

@@ -106,7 +106,7 @@ def test_an_infinite_learning_rate_stops_the_run_and_names_the_place(micro, inpu
         micro.stage("train_policy", "cell.arm=rl", "ppo.learning_rate=1e30", "ppo.steps=3", **inputs)
 
 
-@pytest.mark.parametrize("method", ["copy", "affine", "calibrate", "refit"])
+@pytest.mark.parametrize("method", ["copy", "affine", "calibrate", "refit", "trunk"])
 def test_every_way_to_start_the_critic_runs(micro, files, inputs, prm, method):
     settings = (
         "cell.arm=psgpo",
@@ -116,6 +116,21 @@ def test_every_way_to_start_the_critic_runs(micro, files, inputs, prm, method):
     )
     (row,) = curves(files(micro.stage("train_policy", *settings, **inputs, prm=prm)["artifact"]))
     assert row["train/value_loss"] > 0
+
+
+def test_of_a_trunk_alone_the_critic_says_nothing_yet_and_learns_otherwise(micro, files, inputs, prm):
+    """At the first update it is rl's critic, which predicts 0; at the second the PRM's trunk makes a difference."""
+    losses = {}
+    for name, settings in (
+        ("rl", ("cell.arm=rl",)),
+        ("trunk", ("cell.arm=value_init", "value_init.method=trunk")),
+        ("copy", ("cell.arm=value_init", "value_init.method=copy")),
+    ):
+        given = inputs if name == "rl" else {**inputs, "prm": prm}
+        made = micro.stage("train_policy", *settings, "ppo.steps=2", **given)
+        losses[name] = [row["train/value_loss"] for row in curves(files(made["artifact"]))]
+    assert losses["trunk"][0] == losses["rl"][0] != losses["copy"][0]
+    assert losses["trunk"][1] != losses["rl"][1]
 
 
 def test_killed_and_run_again_it_gives_the_same_content(micro, files, inputs, tmp_path):

@@ -18,7 +18,8 @@ def test_checked_in_studies_hold_the_protocol(name):
     study = load_study(name)
     main = study.settings["main"]
     assert all(main.arms[arm] >= 10 for arm in ("rl", "dense", "value_init", "psgpo"))
-    assert all(seeds >= 5 for setting in study.settings.values() for seeds in setting.arms.values())
+    asking = [setting for setting in study.settings.values() if not setting.tunes]
+    assert all(seeds >= 5 for setting in asking for seeds in setting.arms.values())
     for setting in study.settings:
         config = study.config(setting, "development")
         assert config.evaluation.split == "validation"
@@ -26,6 +27,24 @@ def test_checked_in_studies_hold_the_protocol(name):
         assert config.data.seed != 0, "the demo's problems have been looked at"
         # what tests grade and what the dense reward may do must not differ by accident
         assert config.sandbox == study.config("main", "development").sandbox
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_arm_is_tuned_with_the_same_effort(name):
+    """The same values, on the same number of seeds; what an arm of `main` is run with was tried for it."""
+    study = load_study(name)
+    tried: dict[str, list] = {}
+    for setting in study.settings.values():
+        if setting.tunes:
+            assert not setting.overrides, "a grid point shares the foundation of main"
+            for arm, seeds in setting.arms.items():
+                tried.setdefault(arm, []).append((dict(setting.cells), seeds))
+    points = list(tried.values())
+    assert points
+    assert all(one == points[0] for one in points)
+    assert set(study.settings["main"].arms) - {"rl_long"} <= set(tried)
+    for arm, values in study.tuned.items():
+        assert values in [cells for cells, _ in tried["rl" if arm == "rl_long" else arm]]
 
 
 def test_the_list_study_asks_questions_one_to_nine():

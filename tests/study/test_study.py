@@ -7,20 +7,24 @@ import io
 import json
 import shutil
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.errors import BadInput
 from tasks.store import fetch_uri, open_store
 from tasks.study import chain, command
 from tasks.study.command import make_plan
-from tasks.study.report import comparisons, write_report
+from tasks.study.report import PRIMARY, comparisons, write_report
 from tasks.study.results import collect
 from tasks.study.settings import load_study
+from tasks.study.tuning import as_tuned, picks, tried
 
 MICRO = Path(__file__).with_name("micro.yaml")
 CELLS = [("main", "rl"), ("main", "fraction_of_tests"), ("more_kl", "rl")]
+GRID = ("tune_low", "tune_high")
 
 
 def run_here(stage, arguments):
@@ -54,6 +58,10 @@ def finished(tmp_path_factory):
             for seed in (0, 1):
                 place = ("--setting", setting, "--arm", arm, "--seed", seed)
                 said[f"{setting}/{arm}/{seed}"] = call("cell", *about, *place)
+        for setting in GRID:
+            said[setting] = call("foundation", *about, "--setting", setting)
+            place = ("--setting", setting, "--arm", "rl", "--seed", 0)
+            said[f"{setting}/rl/0"] = call("cell", *about, *place)
     return store, said
 
 
@@ -66,6 +74,12 @@ def report(finished, tmp_path):
     return found, tmp_path / "report"
 
 
+def altered(folder: Path, **changes) -> str:
+    path = folder / "altered.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(MICRO.read_text()), **changes}))
+    return str(path)
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -75,6 +89,31 @@ def test_settings_share_what_they_have_in_common(finished):
     _, said = finished
     assert not said["main"]["cached"]
     assert said["more_kl"]["cached"], "the KL is no setting of anything before the arms"
+
+
+def policy_of(store, study, setting, arm) -> str:
+    """Address of the policy that a setting's arm, seed 0, is made of."""
+    base, phase = study.config(setting, "development"), "development"
+    made = chain.find(open_store(store), base, chain.foundation(study.settings[setting], base))
+    jobs = chain.cell_jobs(chain.Cell(setting, arm, 0))
+    return chain.find(open_store(store), study.config(setting, phase, arm), jobs, made)[jobs[0].name].address
+
+
+def test_values_of_cells_leave_the_foundation_and_change_the_training(finished):
+    store, said = finished
+    assert all(said[setting]["cached"] for setting in GRID), "it is the foundation of main"
+    study = load_study(str(MICRO))
+    assert len({policy_of(store, study, setting, "rl") for setting in ("main", *GRID)}) == 3
+
+
+def test_tuned_values_are_those_of_their_arm_alone(finished, tmp_path):
+    """An arm with a grid point's values is that grid point's cell; the other arms stay where they were."""
+    store, _ = finished
+    before = load_study(str(MICRO))
+    tuned = load_study(altered(tmp_path, tuned={"rl": {"ppo.learning_rate": 1e-3}}))
+    assert policy_of(store, tuned, "main", "rl") == policy_of(store, before, "tune_high", "rl")
+    other = "fraction_of_tests"
+    assert policy_of(store, tuned, "main", other) == policy_of(store, before, "main", other)
 
 
 def test_a_cell_run_again_computes_nothing_and_is_the_same(finished, monkeypatch):
@@ -100,7 +139,7 @@ def test_the_plan_knows_what_is_done(finished, tmp_path):
     store, _ = finished
     conf = {"study": str(MICRO), "n_seeds": 1, "job_minutes": 2}
     plan = make_plan(conf, "a", open_store(store))
-    assert [cell["done"] for cell in plan["cells"]] == [True] * 3
+    assert [cell["done"] for cell in plan["cells"]] == [True] * 5
     assert plan["budget_seconds"] == 120
     fresh = make_plan({"study": str(MICRO), "settings": ["more_kl"]}, "a", open_store(f"file://{tmp_path}/s"))
     assert [(cell["label"], cell["done"]) for cell in fresh["cells"]] == [
@@ -116,7 +155,7 @@ def test_the_plan_knows_what_is_done(finished, tmp_path):
 def test_every_number_is_its_manifests(report):
     _, folder = report
     cells = rows_of(folder / "cells.csv")
-    assert len(cells) == 6
+    assert len(cells) == 8
     for cell in cells:
         score, policy = (fetch_uri(cell[name], folder / "check") for name in ("score", "policy"))
         assert float(cell["pass_at_1"]) == score.manifest["metrics"]["pass_at_1"]
@@ -127,14 +166,16 @@ def test_every_number_is_its_manifests(report):
 
 def test_the_page_and_its_tables_need_nothing_but_the_store(report):
     found, folder = report
-    assert found.planned == 6
+    assert found.planned == 8
     page = (folder / "index.html").read_text()
-    assert "6 of 6 cells" in page
+    assert "8 of 8 cells" in page
     assert "more_kl/rl" in page
     assert {path.name for path in folder.glob("*.png")} == {"main.png", "question_1.png", "question_5.png"}
     compared = rows_of(folder / "comparisons.csv")
     assert {(row["figure"], row["arm"]) for row in compared} == {
-        (figure, arm) for figure in ("pass@1", "area") for arm in ("main/fraction_of_tests", "more_kl/rl")
+        (figure, arm)
+        for figure in (PRIMARY, "pass@1", "area")
+        for arm in ("main/fraction_of_tests", "more_kl/rl")
     }
     assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in compared)
 
@@ -145,6 +186,36 @@ def test_a_second_report_has_the_same_bytes(report, tmp_path):
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in (tmp_path / "again").iterdir())
     assert all((folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
+
+
+def test_the_report_shows_the_grid_and_picks_the_best(report):
+    found, folder = report
+    rows = rows_of(folder / "tuning.csv")
+    assert [(row["arm"], row["setting"], row["seeds"]) for row in rows] == [
+        ("rl", setting, "1 of 1") for setting in GRID
+    ]
+    best = max(rows, key=lambda row: float(row["pass_at_1_trained"]))
+    assert [row["picked"] for row in rows] == ["yes" if row is best else "" for row in rows]
+    assert "ppo.learning_rate 1e-3" in (folder / "index.html").read_text()
+    told = as_tuned(picks(tried(load_study(str(MICRO)), found)))
+    assert [", ".join(f"{key} {value}" for key, value in told["rl"].items())] == [best["values"]]
+
+
+def test_nothing_is_picked_while_a_cell_of_the_grid_is_missing(report):
+    found, _ = report
+    part = replace(found, results=[one for one in found.results if one.cell.setting != "tune_high"])
+    points = tried(load_study(str(MICRO)), part)
+    assert [point.complete for point in points] == [True, False]
+    assert picks(points) == {}
+
+
+def test_the_grid_is_compared_with_nothing_and_stays_in_development(report, tmp_path):
+    found, _ = report
+    frozen = load_study(altered(tmp_path, frozen=True))
+    assert not any(one.name.startswith("tune_") for _, one in comparisons(frozen, found))
+    assert not set(GRID) & set(frozen.of_phase("confirmation"))
+    with pytest.raises(BadInput, match="tunes"):
+        frozen.overrides("tune_low", "confirmation")
 
 
 def test_an_altered_score_is_not_reported(finished, tmp_path):
@@ -166,7 +237,7 @@ def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
     shutil.copytree(store.removeprefix("file://"), copied)
     shutil.rmtree(copied / said["more_kl/rl/1"]["artifact"].removeprefix(f"{store}/"))
     found = collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"), tmp_path / "cache")
-    assert (len(found.results), found.planned) == (5, 6)
+    assert (len(found.results), found.planned) == (7, 8)
     (kl,) = [
         one
         for figure, one in comparisons(load_study(str(MICRO)), found)
