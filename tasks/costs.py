@@ -94,7 +94,7 @@ class Costs:
 
 
 def read_costs(store: Store) -> Costs:
-    """The costs of all finished jobs that the store holds; damaged manifests are passed over."""
+    """The costs of all finished jobs that the store holds; manifests that are damaged or too old are passed over."""
     records: dict[str, list[Record]] = {}
     for kind in KINDS:
         keys = [key for key in store.list(kind) if key.endswith(f"/{MANIFEST}")]
@@ -102,8 +102,10 @@ def read_costs(store: Store) -> Costs:
             try:
                 manifest = read_manifest(store, key.removesuffix(f"/{MANIFEST}"))
                 record = Record(manifest["identity"]["config"], manifest["metrics"], manifest["seconds"])
-                records.setdefault(manifest["identity"]["stage"], []).append(record)
-            except (ValueError, KeyError, FileNotFoundError):
+                stage = manifest["identity"]["stage"]
+                units(stage, record.config, record.metrics)  # an older revision may have had other settings
+                records.setdefault(stage, []).append(record)
+            except (ValueError, KeyError, TypeError, FileNotFoundError):
                 continue
     return Costs(records)
 
@@ -150,6 +152,6 @@ def _same_settings(recorded: Mapping[str, Any], planned: Mapping[str, Any]) -> b
         if section == "cell":
             if values.get("arm") != planned["cell"]["arm"]:
                 return False
-        elif values != planned[section]:
+        elif values != planned.get(section):
             return False
     return True

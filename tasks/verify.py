@@ -85,4 +85,11 @@ def _look_up(wanted: str) -> tuple[str, str]:
         raise BadInput(
             f"alias {wanted!r}", "is not in the registry", "champion, challenger, previous, or NAME@ALIAS"
         )
-    return version.tags["artifact"], version.tags["seal"]
+    try:
+        return version.tags["artifact"], version.tags["seal"]
+    except KeyError as missing:
+        raise BadInput(
+            f"{version.name} version {version.version}",
+            f"has no tag {missing}: an older revision registered it",
+            "the address of its artifact",
+        ) from None

@@ -138,7 +138,7 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
         raise BadInput(
             where,
             f"has format {manifest.get('format')!r:.40}, this revision reads {FORMAT}",
-            "the revision that wrote it, or the stage run again: artifacts are made anew from their inputs",
+            "the revision that wrote it, or another store: artifacts are made anew from their inputs",
         )
     if manifest.get("seal") != seal_of(manifest) or data != _render(manifest):
         raise BadInput(where, "is damaged: it does not match its seal")

@@ -137,10 +137,17 @@ class MlflowRun:
 
 
 def deliver_left_behind(server: MlflowServer, root: Path) -> None:
-    """Deliver the spools of processes that are gone. Raises ServerDown; a refused spool is dropped with a message."""
+    """Deliver the spools of processes that are gone. Raises ServerDown.
+
+    A refused spool is dropped, one that cannot be read (damaged, or written by another revision) is set aside; both with
+    a message.
+    """
     for spool in Spool.left_behind(root):
         try:
             Delivery(server, spool.identity()).deliver(spool)
-        except (Refused, ValueError) as refused:
+        except Refused as refused:
             print(f"tracking: entries in {spool.folder} are dropped: {refused}", file=sys.stderr)
+        except (ValueError, TypeError) as unread:
+            print(f"tracking: {spool.set_aside()} cannot be read and is kept: {unread}", file=sys.stderr)
+            continue
         spool.remove()

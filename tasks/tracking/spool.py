@@ -144,6 +144,12 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.leave()
 
+    def set_aside(self) -> Path:
+        """Where no later stage looks: a person, or the revision that wrote it, may still read what it holds."""
+        self.folder = self.folder.rename(self.folder.with_name(f"unread-{self.folder.name}"))
+        self.leave()
+        return self.folder
+
     def leave(self) -> None:
         """Let go of the lock: another process may deliver what is left."""
         self._lock.close()

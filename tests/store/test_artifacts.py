@@ -86,14 +86,18 @@ def test_a_damaged_manifest_is_named(store: Store, folder: Path, tmp_path: Path,
         read_manifest(store, KEY)
 
 
-def test_a_manifest_of_another_format_is_refused(store: Store, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [{"format": 99}, {"format": 0}, {}])
+def test_a_manifest_of_another_format_is_refused(
+    store: Store, folder: Path, tmp_path: Path, other: dict[str, int]
+) -> None:
     manifest = publish(store, KEY, folder, {"kind": "model"})
-    overwrite(
-        store, f"{KEY}/{MANIFEST}", json.dumps({**manifest, "format": 99}).encode(), tmp_path / "altered"
-    )
-    with pytest.raises(
-        BadInput, match=r"has format 99, this revision reads 1; allowed: .*the stage run again"
-    ):
+    del manifest["format"], manifest["seal"]
+    manifest |= other
+    manifest["seal"] = seal_of(manifest)
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    overwrite(store, f"{KEY}/{MANIFEST}", text.encode(), tmp_path / "altered")
+    told = rf"has format {other.get('format')}, this revision reads 1; allowed: .*another store"
+    with pytest.raises(BadInput, match=told):
         fetch(store, KEY, tmp_path / "cache")
 
 
