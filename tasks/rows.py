@@ -6,12 +6,14 @@ table in `docs/artifacts.md`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
+
+_BATCH = 8192  # rows
 
 
 @dataclass(frozen=True)
@@ -156,15 +158,22 @@ def write_rows(kind: RowKind, rows: Iterable[Mapping[str, Any]], path: Path) -> 
 
 def read_rows(kind: RowKind, path: Path) -> list[dict[str, Any]]:
     """Read a Parquet file written by `write_rows`; raises BadInput when it is damaged or its schema is not `kind`'s."""
+    return list(iterate_rows(kind, path))
+
+
+def iterate_rows(kind: RowKind, path: Path) -> Iterator[dict[str, Any]]:
+    """`read_rows`, some thousand rows in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise BadInput(str(path), f"no such file of {kind.name} rows")
     try:
-        table = pq.read_table(path)
-        if table.schema.remove_metadata() != arrow_schema(kind):
-            raise BadInput(str(path), f"columns are {table.schema.names}", f"the schema of {kind.name}")
-        return table.to_pylist()
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow.remove_metadata()
+            if schema != arrow_schema(kind):
+                raise BadInput(str(path), f"columns are {schema.names}", f"the schema of {kind.name}")
+            for batch in file.iter_batches(_BATCH):
+                yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadInput(str(path), f"is damaged: {error!s:.200}", f"Parquet with {kind.name} rows") from error

@@ -13,7 +13,7 @@ from tasks.method.lines import line_end_tokens
 from tasks.method.prm import Example
 from tasks.method.selection import Labelled, hold_out, select
 from tasks.problems import Problem
-from tasks.rows import LABELS, RESPONSES, read_rows
+from tasks.rows import LABELS, RESPONSES, iterate_rows
 from tasks.sampling.tokenizer import token_bytes
 
 SOURCES = {"search": ("search",), "mutation": ("mutation",), "both": ("search", "mutation")}
@@ -24,10 +24,13 @@ def read_labelled(folder: Path, source: str) -> list[Labelled]:
 
     Raises BadInput for labels whose response is missing, or whose lines do not run from 1 on.
     """
-    responses = {row["response_id"]: row for row in read_rows(RESPONSES, folder / "responses.parquet")}
+    responses = {
+        row["response_id"]: (row["problem_id"], row["text"], row["status"] == "passed")
+        for row in iterate_rows(RESPONSES, folder / "responses.parquet")
+    }
     labels: dict[str, list[int]] = {}
     sampled: set[str] = set()
-    for number, row in enumerate(read_rows(LABELS, folder / "labels.parquet")):
+    for number, row in enumerate(iterate_rows(LABELS, folder / "labels.parquet")):
         name, where = row["response_id"], f"{folder / 'labels.parquet'} row {number}"
         if name not in responses:
             raise BadInput(where, f"response {name!r} is not in responses.parquet")
@@ -42,14 +45,7 @@ def read_labelled(folder: Path, source: str) -> list[Labelled]:
         if row["source"] == "search":
             sampled.add(name)
     return [
-        Labelled(
-            name,
-            responses[name]["problem_id"],
-            responses[name]["text"],
-            responses[name]["status"] == "passed",
-            name in sampled,
-            tuple(mine),
-        )
+        Labelled(name, *responses[name], sampled=name in sampled, labels=tuple(mine))
         for name, mine in labels.items()
     ]
 
