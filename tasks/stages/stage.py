@@ -20,7 +20,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,9 @@ from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open
 from tasks.store.artifacts import artifact_key
 from tasks.tracking.runs import NoTracker, Tracker, open_tracker
 
+STOP_SECONDS = 25
+"""What a stage has for its last checkpoint, a little less than the runner's patience: should the runner be killed
+meanwhile, as Airflow does with a cancelled task, nobody else would end the stage."""
 _RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
@@ -102,12 +106,24 @@ class RestrictedConfig:
 
 @dataclass
 class StopRequest:
-    """Set by SIGTERM. Loops call `check()` where they can stop: it saves through `save` and leaves with TryAgain."""
+    """Set by SIGTERM. Loops call `check()` where they can stop: it saves through `save` and leaves with TryAgain.
+
+    The process ends (SIGALRM) when it has not done so after `STOP_SECONDS`.
+    """
 
     requested: bool = False
 
-    def listen(self) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "requested", True))
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        signal.signal(signal.SIGTERM, self._asked)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+
+    def _asked(self, *_: object) -> None:
+        self.requested = True
+        signal.alarm(STOP_SECONDS)
 
     def check(self, save: Callable[[], None] | None = None) -> None:
         if self.requested:
@@ -178,10 +194,10 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         return _envelope(stage, f"{store.uri}/{key}", manifest, cached=True)
 
     stop = StopRequest()
-    stop.listen()
     checkpoints = Checkpoints(store, digest, cache)
     started, cpu_started = time.monotonic(), _cpu_seconds()
     with (
+        stop.listening(),
         tempfile.TemporaryDirectory(prefix=f"psgpo-{stage.name}-") as scratch,
         open_tracker(stage.name, digest, job.label or stage.name, config.read()) as tracker,
     ):
@@ -230,8 +246,8 @@ def _follow(
     if checkpoints.store.exists(f"{artifact_key(stage.kind, checkpoints.digest)}/_manifest.json"):
         return {}
     stop = StopRequest()
-    stop.listen()
     with (
+        stop.listening(),
         tempfile.TemporaryDirectory(prefix=f"psgpo-{stage.name}-") as scratch,
         open(os.devnull, "w") as silence,
     ):

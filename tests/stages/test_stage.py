@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tasks.config import load_config
 from tasks.errors import BadInput
 from tasks.stages.stage import Job, Stage, StageContext, run_stage
 from tasks.store import Checkpoints
+from tests.chaos.toys import start_toy
 from tests.stages.toy import STAGE
 
 SEEDS = ("1", "2", "3")
@@ -202,6 +204,22 @@ def test_sigterm_saves_and_leaves_with_75(tmp_path: Path, store: str) -> None:
     assert "step 2\n" not in err
     assert "step 3\n" in err
     assert manifest(json.loads(out))["content"] == undisturbed["content"]
+
+
+def test_who_does_not_stop_in_time_is_ended(store: str) -> None:
+    """Nothing is published, and the next try goes on; a stage that is not asked to stop has all the time it needs."""
+    before = "import tasks.stages.stage as stage; stage.STOP_SECONDS = 1"
+    slow = start_toy(store, steps=2, pause=5.0, before=before)
+    wait_for(slow, "step 0")
+    slow.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    slow.communicate()
+    assert slow.returncode == -signal.SIGALRM
+    assert time.monotonic() - began < 4
+    assert manifests(store) == []
+    unasked = start_toy(store, steps=2, pause=1.0, before=before)
+    unasked.communicate()
+    assert unasked.returncode == 0
 
 
 def test_bad_input_leaves_with_64(store: str) -> None:
