@@ -2,7 +2,7 @@
 
 1. Correct HumanEval programs per second with 2 workers; the same by human-eval's way of grading with 2 threads (its own
    code where `--human-eval` names a checkout, otherwise ours of the same make) and the bare floor (fork, pipe, wait of an
-   empty child), interleaved, medians; CPU milliseconds per program of both.
+   empty child), interleaved, medians; CPU milliseconds per program of both, and what ours are made of (`sandbox_costs.py`).
 2. A mixed bag: half correct, a quarter wrong, an eighth endless loops, an eighth memory, fork and print bombs.
 3. Verdicts that differ between the machine as it is and the machine with 8 busy loops, over all references.
 4. Ten thousand programs: growth of processes, descriptors and memory; speed of the last thousand against the first.
@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench.sandbox_costs import costs
 from bench.sandbox_peers import Row, bare_floor, check_like_human_eval, grade_in_threads, human_evals_own
 from tasks.sandbox import AssertTests, Limits, Program, Sandbox, Verdict
 
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--programs", type=int, default=10_000, help="length of the endurance run")
     parser.add_argument("--held-gb", type=float, default=4.0, help="memory of the large caller")
     parser.add_argument("--human-eval", type=Path, help="checkout of human-eval with its exec line enabled")
+    parser.add_argument("--speed-only", action="store_true", help="part 1 alone")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--isolation", default="namespaces")
     options = parser.parse_args(argv)
@@ -62,13 +64,23 @@ def main(argv: list[str] | None = None) -> int:
     }
     with Sandbox.open(isolation=options.isolation, workers=WORKERS) as sandbox:
         figures["humaneval"] = beside_peers(sandbox, rows, options.repeats, options.human_eval)
+    programs = [reference(row) for row in rows]
+    figures["made_of"] = costs(options.isolation, programs, problems)
+    if not options.speed_only:
+        figures |= other_parts(options, rows)
+    print(json.dumps(figures), flush=True)
+    return 0
+
+
+def other_parts(options: argparse.Namespace, rows: list[Row]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    with Sandbox.open(isolation=options.isolation, workers=WORKERS) as sandbox:
         figures["mixed"] = mixed_bag(sandbox, rows)
         figures["load"] = flips_under_load(sandbox, rows, options.data / "mbpp.jsonl")
         figures["large_caller"] = large_caller(sandbox, rows, options.held_gb, options.repeats)
     with Sandbox.open(isolation=options.isolation, workers=WORKERS) as sandbox:
         figures["endurance"] = endurance(sandbox, rows, options.programs)
-    print(json.dumps(figures), flush=True)
-    return 0
+    return figures
 
 
 def reference(row: Row) -> Program:
