@@ -13,8 +13,8 @@ plan -+-> containers (and GPU leases) -+-> conclude
 connection `psgpo_airflow`). **Out**: the run's note. Never removed: whatever a registered model was made from or judged by,
 what an active run uses, what is younger than the days given, and all that these were made from.
 
-**Cost**: every old artifact is looked at; `python -m bench maintain` says how long. It comes paused; switched on, it looks every night
-at 02:00 UTC. `{"remove": true, "older_than_days": 60}` in the variable makes these runs clear away, too.
+**Cost**: every artifact is looked at; `python -m bench maintain` says how long. It comes paused; switched on, it looks
+every night at 02:00 UTC. `{"remove": true, "older_than_days": 60}` in the variable makes these runs clear away, too.
 
 **If it fails**
 
