@@ -122,7 +122,9 @@ class JobOperator(ContainerJob, BaseOperator):
         for link in self.operator_extra_links:
             file = getattr(link, "file", "")
             if file or not files_only:
-                self._push(context, link.xcom_key, run_address(self._plan["experiment_id"], run_id, file))
+                address = run_address(self._plan["experiment_id"], run_id, file)
+                self._push(context, link.xcom_key, address)
+                self.log.info("%s: %s", link.name, address)  # the log is the tab that people see first
 
     def _push(self, context: Any, key: str, address: str) -> None:
         self.addresses[key] = address

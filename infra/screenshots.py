@@ -33,9 +33,9 @@ def main(argv: Sequence[str]) -> int:
     api = login(settings)
     run_id = arguments.run or api.run_ids(DAG)[0]
     plan = api.xcom(DAG, run_id, "plan")
-    report = api.xcom(DAG, run_id, "report")["mlflow_run_id"]
+    report, gate = (api.xcom(DAG, run_id, task)["mlflow_run_id"] for task in ("report", "validate_problems"))
     with browser.opened(settings, width=1300, height=820) as page:
-        for name, address in _addresses(settings, run_id, plan, report).items():
+        for name, address in _addresses(settings, run_id, plan, report, gate).items():
             page.goto("about:blank")  # MLflow's pages differ behind the # only, which loads nothing
             page.goto(address)
             _shoot(page, name, arguments.folder)
@@ -45,12 +45,16 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _addresses(settings: Settings, run_id: str, plan: Mapping[str, str], report: str) -> dict[str, str]:
-    """Airflow's page of the run, MLflow's of its parent run, and the pages of the report stage's own run."""
+def _addresses(
+    settings: Settings, run_id: str, plan: Mapping[str, str], report: str, gate: str
+) -> dict[str, str]:
+    """Airflow's pages of the run and of a cell, MLflow's of the parent run, and pages that stages left in their own runs."""
     runs, view = f"{settings.mlflow_uri}/#/experiments/{plan['experiment_id']}/runs", _VIEW
-
+    in_airflow = f"{settings.airflow_uri}/dags/{DAG}/runs/{run_id}"
     return {
-        "grid": f"{settings.airflow_uri}/dags/{DAG}/runs/{run_id}",
+        "grid": in_airflow,
+        "cell": f"{in_airflow}/tasks/arms.train_policy/mapped/0/details",
+        "data-docs": f"{runs}/{gate}/artifacts/validation/data_docs/index.html{view}",
         "mlflow": f"{runs}/{plan['parent_run_id']}{view}",
         "report": f"{runs}/{report}/artifacts/report/report.html{view}",
         "across-seeds": f"{runs}/{report}/artifacts/report/across_seeds.html{view}",

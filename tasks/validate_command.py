@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     from tasks.stages.gate import Gate
     from tasks.stages.validate import stop_on, told
+    from tasks.validation.page import write_front_page
     from tasks.validation.running import run_suites
 
     config = load_config(arguments.config, arguments.set)
@@ -53,6 +54,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     tables = gate.tables(arguments.kind, _folders(arguments.addresses))
     with _pages(arguments.pages) as pages:
         outcomes = run_suites(tables, pages)
+        write_front_page(tables, outcomes, pages)
     failed = told([outcome for outcome in outcomes if not outcome.success])
     stop_on([outcome for outcome in failed if not outcome.warning], len(outcomes))
     rows = sum(len(table.frame) for table in tables)

@@ -29,11 +29,13 @@ FAILURES_NAMED = 10
 
 
 def run(context: StageContext) -> Mapping[str, float]:
+    from tasks.validation.page import write_front_page
     from tasks.validation.running import run_suites
 
     tables = _tables(context, context.inputs["subject"])
     with tempfile.TemporaryDirectory(prefix="psgpo-data-docs-") as pages:
         outcomes = run_suites(tables, Path(pages))
+        write_front_page(tables, outcomes, Path(pages))
         (context.output / "validation.json").write_text(report(tables, outcomes))
         _attach(context, Path(pages))
     failed = told([outcome for outcome in outcomes if not outcome.success])
@@ -96,7 +98,7 @@ def stop_on(failed: Sequence[Outcome], total: int) -> None:
 STAGE = Stage(
     name="validate",
     kind="validation",
-    version=2,
+    version=3,
     sections=("sandbox", "prm", "validation"),
     inputs={
         "subject*": "problems|responses|labels|scores",

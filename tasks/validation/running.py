@@ -28,12 +28,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one expectation. `examples` are unexpected values; `observed` is the value of a whole-table one."""
+    """What came of one expectation. `wanted` are its bounds or its allowed values, in words; `examples` are unexpected
+    values; `observed` is the value of a whole-table one."""
 
     table: str
     expectation: str
     column: str
     description: str
+    wanted: str
     warning: bool
     success: bool
     unexpected: int
@@ -50,7 +52,7 @@ class Outcome:
 
 
 def run_suites(tables: Sequence[Table], pages: Path) -> list[Outcome]:
-    """Outcomes in the order of the tables; the Data Docs site is left in the folder `pages`."""
+    """Outcomes in the order of the tables; Great Expectations' Data Docs are left in the folder `pages`."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -100,11 +102,25 @@ def _outcome(table: str, result: Any) -> Outcome:
         expectation=config.type,
         column=named,
         description=config.description or "",
+        wanted=_wanted(config.kwargs),
         warning=str(getattr(config.severity, "value", config.severity)) == "warning",
         success=bool(result.success),
         unexpected=int(found.get("unexpected_count", 0)),
         examples=tuple(_shown(value) for value in found.get("partial_unexpected_list", ())),
         observed=_shown(found["observed_value"]) if "observed_value" in found else _raised(result),
+    )
+
+
+def _wanted(settings: Mapping[str, Any]) -> str:
+    if values := settings.get("value_set"):
+        return ", ".join(map(str, values))
+    low, high = settings.get("min_value"), settings.get("max_value")
+    if low is not None and high is not None:
+        return f"{_shown(low)} and {_shown(high)}"
+    return " ".join(
+        f"{name} {_shown(bound)}"
+        for name, bound in (("at least", low), ("at most", high))
+        if bound is not None
     )
 
 
