@@ -94,7 +94,8 @@ class RetrainPlanOperator(PlanOperator):
 )
 def psgpo_retrain() -> None:
     limits = {"timeout": timedelta(minutes=30), "memory_mb": 4_000}
-    plan = RetrainPlanOperator(task_id="plan", stage="plan-retrain", **limits).output
+    # every item of the result by itself, too: `plan["conf"]` asks for the item of that name
+    plan = RetrainPlanOperator(task_id="plan", stage="plan-retrain", multiple_outputs=True, **limits).output
     train = StartRunOperator(
         task_id="train", trigger_dag_id=TRAINING, started_run_id=TRAINING_RUN, conf=plan["conf"]
     )

@@ -148,7 +148,7 @@ def psgpo_train() -> None:
     responses, labels = supervision.expand(cell=listed)
     evidence = {"problems": problems, "labels": labels, "sft": sft, "policy": baseline.output}
     prm = job("fit_prm", gpus=1, inputs=evidence).output
-    labels_gate = gate("validate_labels", labels, beside={"previous": plan["previous_labels"]})
+    labels_gate = gate("validate_labels", labels, beside={"previous": labels_before(plan)})
     labels_gate >> prm.operator
 
     @task_group
@@ -210,6 +210,12 @@ def present_champion(plan: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     policy = {"artifact": plan["champion"]}
     return [{"label": "champion", "settings": {"cell.model": "champion"}, "inputs": {"policy": policy}}]
+
+
+@task
+def labels_before(plan: dict[str, Any]) -> list[dict[str, str]]:
+    """Of the champion's PRM; an item of a task's result is only to be had by a task."""
+    return plan["previous_labels"]
 
 
 @task

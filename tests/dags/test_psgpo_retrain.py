@@ -24,6 +24,12 @@ def test_it_looks_first_and_trains_by_the_training_dag(retrain: Any) -> None:
     assert retrain.get_task("trained").mode == "reschedule"
 
 
+def test_the_form_is_an_item_of_the_plan_that_the_plan_hands_on_by_itself(retrain: Any) -> None:
+    conf = retrain.get_task("train").conf
+    assert (conf.operator.task_id, conf.key) == ("plan", "conf")
+    assert retrain.get_task("plan").multiple_outputs
+
+
 def test_it_runs_weekly_or_when_problems_are_announced(retrain: Any) -> None:
     timetable = retrain.timetable
     assert timetable.timetable.expression == "0 3 * * 1"

@@ -55,7 +55,10 @@ def test_all_scores_are_validated_beside_the_report_and_before_anything_is_promo
 
 def test_labels_are_compared_with_the_version_before(train: Any) -> None:
     previous = train.get_task("validate_labels").inputs["previous"]
-    assert (previous.operator.task_id, previous.key) == ("plan", "previous_labels")
+    assert (previous.operator.task_id, previous.key) == ("labels_before", "return_value")
+    assert train.get_task("labels_before").python_callable({"previous_labels": [{"artifact": "a"}]}) == [
+        {"artifact": "a"}
+    ]
 
 
 def test_arms_without_prm_do_not_wait_for_it(train: Any) -> None:
