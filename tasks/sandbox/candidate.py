@@ -55,6 +55,7 @@ class Candidate:
         self._largest_message = self._room
         self._trouble: str | None = None
         self._outgoing, self._incoming = bytearray(), bytearray()
+        self._unsent = False  # the channel is watched for room
         self._stdin, self.stdout = memoryview(stdin or b""), bytearray()
         self._open: set[int] = set()
         self._loaded: dict[str, Any] | None = None
@@ -67,6 +68,7 @@ class Candidate:
 
     def _start(self, limits: Limits) -> None:
         self._channel, theirs = socket.socketpair()
+        self._channel_fd = self._channel.fileno()
         out, their_out = os.pipe()
         keep = [out]
         if self._script:
@@ -97,7 +99,7 @@ class Candidate:
         self._channel.setblocking(False)
         for descriptor in keep:
             os.set_blocking(descriptor, False)
-        self._watch(self._channel.fileno(), _IN)
+        self._watch(self._channel_fd, _IN)
         self._watch(out, _IN)
         if self._script:
             self._watch(err, _IN)
@@ -111,8 +113,10 @@ class Candidate:
         self._send_bytes(codec.to_text(message).encode())
 
     def _send_bytes(self, body: bytes) -> None:
+        waiting = bool(self._outgoing)
         self._outgoing += frames.pack(body)
-        self._flush()
+        if not waiting:
+            self._flush()
 
     def loaded(self) -> None:
         """Wait until the program's source has been run. Raises NotLoaded, Gone."""
@@ -131,7 +135,7 @@ class Candidate:
             body = self._next_frame()
             if body is not None:
                 return self._reply(body)
-            if self._channel.fileno() not in self._open or self._trouble:
+            if self._channel_fd not in self._open or self._trouble:
                 raise Gone
             self._pump()
 
@@ -181,8 +185,9 @@ class Candidate:
     def _pump(self) -> None:
         """Wait for the next events and move what can be moved."""
         for descriptor, _ in self._poll.poll():
-            if descriptor == self._channel.fileno():
-                self._flush()
+            if descriptor == self._channel_fd:
+                if self._outgoing:
+                    self._flush()
                 self._read_channel()
             elif descriptor == self._in:
                 self._feed()
@@ -194,7 +199,6 @@ class Candidate:
                 os._exit(0)
 
     def _flush(self) -> None:
-        channel = self._channel.fileno()
         try:
             while self._outgoing:
                 del self._outgoing[: self._channel.send(self._outgoing)]
@@ -202,8 +206,9 @@ class Candidate:
             pass
         except OSError:
             self._outgoing.clear()
-        if channel in self._open:
-            self._poll.modify(channel, _IN | select.POLLOUT if self._outgoing else _IN)
+        if bool(self._outgoing) != self._unsent and self._channel_fd in self._open:
+            self._unsent = not self._unsent
+            self._poll.modify(self._channel_fd, _IN | select.POLLOUT if self._unsent else _IN)
 
     def _read_channel(self) -> None:
         try:
@@ -216,7 +221,7 @@ class Candidate:
         if len(self._incoming) > self._largest_message + 2 * _CHUNK:  # more than anybody has asked for
             self._trouble = "output"
         if not data:
-            self._forget(self._channel.fileno())
+            self._forget(self._channel_fd)
 
     def _feed(self) -> None:
         try:

@@ -20,6 +20,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any
 
 NESTING = 200  # deepest value that crosses
@@ -63,7 +64,8 @@ def dumps(value: Any) -> str:
 
 
 def to_text(tree: Any) -> str:
-    return _encode_json(tree)
+    """`tree` as ASCII JSON."""
+    return "".join(_json_parts(tree, 0))
 
 
 def loads(text: str | bytes) -> Any:
@@ -74,19 +76,25 @@ def loads(text: str | bytes) -> Any:
 def parse(text: str | bytes) -> Any:
     """The JSON tree in `text`, not yet a value. Raises Malformed."""
     try:
-        return _decode_json(text.decode() if isinstance(text, bytes) else text)
+        text = text.decode() if isinstance(text, bytes) else text
+        tree, end = _decode_json(text)
     except Malformed:
         raise
     except (ValueError, RecursionError, MemoryError) as error:
         raise Malformed(f"not JSON: {type(error).__name__}") from None
+    if end != len(text):
+        raise Malformed("something follows the JSON")
+    return tree
 
 
 def _refuse_constant(name: str) -> Any:
     raise Malformed(f"{name} is not JSON")
 
 
-_encode_json = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
+# What `json.dumps` and `json.loads` end in, without what they make and throw away around it for every message: a program's
+# process pays for each memory page that these objects lie on.
+_json_parts = c_make_encoder(None, None, encode_basestring_ascii, None, ":", ",", False, False, False)
+_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
 
 
 # ---- encoding

@@ -8,14 +8,19 @@ import struct
 from typing import Any
 
 HEADER = struct.Struct("!I")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make one for every message
 
 
 def pack(body: bytes) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
+def pack_json(message: Any) -> bytes:
+    return pack(_to_json(message).encode())
+
+
 def send_json(sock: socket.socket, message: Any) -> None:
-    sock.sendall(pack(json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()))
+    sock.sendall(pack_json(message))
 
 
 def receive(sock: socket.socket) -> bytes | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 
 from tasks.sandbox import kernel, scratch, seccomp
@@ -99,10 +98,12 @@ class Namespaces:
         """RLIMIT_NPROC: it counts per user and user namespace; worker and fork server may be that user too."""
         return processes if self._as_root else processes + 2
 
-    def kill_all(self, pid: int) -> None:
-        """SIGKILL to all that the program `pid` has started; the kernel does it in one step, no fork escapes."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
+    def kill_all(self, pid: int) -> bool:
+        """SIGKILL to all that the program `pid` has started; the kernel does it in one step, no fork escapes.
+
+        False when nothing is left, not even a process to wait for.
+        """
+        return kernel.kill_everyone()
 
     def clean(self) -> None:
         """Nothing that a program wrote is left for the next one. Raises OSError."""

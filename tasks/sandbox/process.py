@@ -78,8 +78,8 @@ class WorkerProcess:
     def send(self, code: str, tests: str, limits: Limits) -> None:
         try:
             self._socket.settimeout(None)
-            frames.send_json(self._socket, {"code": code, "limits": list(vars(limits).values())})
-            self._socket.sendall(frames.pack(tests.encode()))
+            job = {"code": code, "limits": list(vars(limits).values())}
+            self._socket.sendall(frames.pack_json(job) + frames.pack(tests.encode()))
         except OSError:
             raise self._died() from None
 

@@ -21,8 +21,12 @@ _READY = frames.pack(b'{"ready":true}')
 _OUT_OF_MEMORY = frames.pack(b'{"raised":["MemoryError"],"text":"","line":null,"where":"code"}')
 
 
-def prepare_interpreter(scratch: str) -> None:
-    """Once, in the fork server: what every program then finds."""
+def prepare_interpreter(scratch: str, depth: int) -> None:
+    """Once, in the fork server: what every program then finds.
+
+    `depth`: frames of ours below the program's, which do not count in its recursion limit.
+    """
+    sys.setrecursionlimit(1000 + depth)
     for name in ("candidate", "__main__"):
         new_module(name)
     os.chdir(scratch)
@@ -36,15 +40,11 @@ def new_module(name: str) -> None:
     module.__dict__["__builtins__"] = builtins
 
 
-def run(channel: int, script: bool, depth: int) -> NoReturn:
-    """Read the source from `channel`, run it, answer calls until the examiner closes. Ends the process.
-
-    `depth`: frames of ours below the program's, which do not count in its recursion limit.
-    """
+def run(channel: int, script: bool) -> NoReturn:
+    """Read the source from `channel`, run it, answer calls until the examiner closes. Ends the process."""
     leave = os._exit
     code = 1
     try:
-        sys.setrecursionlimit(1000 + depth)
         source = _receive(channel)
         if source is not None:
             text = source.decode("utf-8", "surrogatepass")

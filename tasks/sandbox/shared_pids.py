@@ -86,12 +86,13 @@ class SharedPids:
         """RLIMIT_NPROC counts every task of the user on this machine."""
         return processes + self._tasks_of_user
 
-    def kill_all(self, pid: int) -> None:
+    def kill_all(self, pid: int) -> bool:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         for stray in [pid] if self._filtered else [pid, *_children()]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(stray, signal.SIGKILL)
+        return True
 
     def clean(self) -> None:
         scratch.empty(self.scratch)

@@ -87,7 +87,7 @@ def serve(control: socket.socket, isolation: Isolation) -> NoReturn:
             signal.signal(
                 number, signal.SIG_DFL
             )  # process 1 of a pid namespace ignores what it does not handle
-        runner.prepare_interpreter(isolation.scratch)
+        runner.prepare_interpreter(isolation.scratch, _FRAMES_BELOW)
         server = Server(control, isolation)
         gc.collect()
         gc.freeze()
@@ -109,7 +109,11 @@ class Server:
         # how a program's process says that it could not be set up; closed there before the code is known
         faults = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._read_faults, self._write_faults = (kernel.move_away(descriptor) for descriptor in faults)
+        self._faults = select.poll()
+        self._faults.register(self._read_faults, select.POLLIN)
         self._own_limits: ResourceLimits = ()
+        self._inherited: Start | None = None  # the last START whose limits were compared with our own
+        self._all_inherited = False
         os.closerange(0, kernel.OWN_DESCRIPTORS.start)
 
     def one_program(self) -> bool:
@@ -118,8 +122,10 @@ class Server:
         if len(message) < START.size:
             return False
         start = read_start(message, self._isolation)
-        if not self._inherits(start.limits):
-            return self._report(NOT_STARTED, 0, 0.0, 0, False)
+        if start is not self._inherited:
+            if not self._inherits(start.limits):
+                return self._report(NOT_STARTED, 0, 0.0, 0, False)
+            self._inherited, self._all_inherited = start, start.limits == self._own_limits
         self._isolation.before_fork()
         deadline = time.monotonic() + start.wall_seconds
         try:
@@ -148,7 +154,7 @@ class Server:
             try:
                 self._isolation.confine()
                 resource.setrlimit(resource.RLIMIT_CPU, start.cpu_limit)
-                if start.limits != self._own_limits:
+                if not self._all_inherited:
                     for kind, value in start.limits:
                         resource.setrlimit(kind, value)
             except BaseException:
@@ -156,7 +162,7 @@ class Server:
                 raise
             os.closerange(_DESCRIPTORS, kernel.OWN_DESCRIPTORS.stop)
             gc.enable()
-            runner.run(_CHANNEL, start.script, _FRAMES_BELOW)
+            runner.run(_CHANNEL, start.script)
         finally:
             os._exit(1)
 
@@ -195,8 +201,7 @@ class Server:
     def _end(self, pid: int) -> tuple[int, float, int, bool]:
         """Kill and reap everything; the rest of END."""
         exit_code, seconds, peak = 0, 0.0, 0
-        while True:
-            self._isolation.kill_all(pid)
+        while self._isolation.kill_all(pid):
             try:
                 child, status, usage = os.wait4(-1, 0)
             except ChildProcessError:
@@ -212,10 +217,7 @@ class Server:
         return exit_code, seconds, peak, True
 
     def _faulty(self) -> bool:
-        try:
-            return bool(os.read(self._read_faults, 1))
-        except BlockingIOError:
-            return False
+        return bool(self._faults.poll(0)) and bool(os.read(self._read_faults, 1))
 
     def _report(
         self, reason: int, exit_code: int, seconds: float, peak: int, clean: bool, stopped: bool = False

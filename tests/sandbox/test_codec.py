@@ -249,6 +249,10 @@ def test_damaged_encodings(value: Any, data: st.DataObject) -> None:
         b'{"tuple":[' * 50_000,
         b"\x80\x04\x95\x10",
         b"\xff\xfe",
+        b"[1] ",
+        b" [1]",
+        b"[1][2]",
+        b"NaN",
     ],
 )
 def test_malformed(text: bytes) -> None:
