@@ -1,14 +1,15 @@
 """A person at the embedded stack: Debian's Chromium, moved by Playwright through the pages people use.
 
-The browser is not downloaded: it is the machine's own, `PSGPO_CHROMIUM` or `/usr/bin/chromium`.
+The browser is not downloaded: it is the machine's own, `chromium` on the path or the program in `PSGPO_CHROMIUM`.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.local.environment import ADMIN, admin_password
@@ -18,25 +19,31 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 
 
-def chromium() -> Path | None:
-    """The machine's Chromium, if it has one."""
-    path = Path(os.environ.get("PSGPO_CHROMIUM") or "/usr/bin/chromium")
-    return path if path.is_file() else None
+def missing() -> str:
+    """Why there is no browser here; empty where there is one."""
+    if _chromium() is None:
+        return "no Chromium: install Debian's `chromium`, or name the program in PSGPO_CHROMIUM"
+    if importlib.util.find_spec("playwright") is None:
+        return "no Python package playwright"
+    return ""
+
+
+def _chromium() -> str | None:
+    return shutil.which(os.environ.get("PSGPO_CHROMIUM") or "chromium")
 
 
 @contextmanager
 def opened(settings: Settings, width: int = 1400, height: int = 900) -> Iterator[Page]:
-    """A page that is logged in to Airflow; MLflow asks nobody. Raises RuntimeError where there is no Chromium."""
+    """A page that is logged in to Airflow; MLflow asks nobody. Raises RuntimeError where `missing` is not empty."""
+    if reason := missing():
+        raise RuntimeError(reason)
     from playwright.sync_api import sync_playwright
 
-    browser = chromium()
-    if browser is None:
-        raise RuntimeError("no Chromium: install it, or name it in PSGPO_CHROMIUM")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=browser, args=list(FLAGS))
+        started = playwright.chromium.launch(executable_path=_chromium(), args=list(FLAGS))
         try:
             page = started.new_page(viewport={"width": width, "height": height})
             page.set_default_timeout(PATIENCE_MS)

@@ -1,4 +1,5 @@
-"""The end-to-end runs take minutes of one core: they are started first, in the background, and their tests come last."""
+"""One embedded stack for all tests that need Airflow's servers. Its runs take minutes: they are begun first, in the
+background, and their tests come last."""
 
 from __future__ import annotations
 
@@ -7,24 +8,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local import processes
+from infra.local import browser, processes
+from infra.local.airflow_api import AirflowApi
 from infra.local.environment import stack_environment
 from infra.local.settings import Settings
-from infra.local.stack import mlflow_command
+from infra.local.stack import login
 from tests.conftest import free_port
+from tests.e2e.form import SMALL, trigger_by_clicking
+from tests.e2e.run_pipeline import outcome, wait
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
+    "refused": ("psgpo_train", {"profile": "smoke", "ppo_lerning_rate": 1}),
     "smoke": ("psgpo_train", {"profile": "smoke"}),
     "again": ("psgpo_train", {"profile": "smoke"}),
-    "without_prm": ("psgpo_train", {"profile": "smoke", "arms_arms": ["rl"]}),
-    "refused": ("psgpo_train", {"profile": "smoke", "ppo_lerning_rate": 1}),
     "evaluate": (
         "psgpo_evaluate",
         {
@@ -42,39 +48,45 @@ PATIENCE = 1500.0
 
 
 class Pipeline:
-    """All scenarios, one after the other, in one Airflow, store and MLflow of their own."""
+    """A stack in a state folder of its own, and the program that runs the scenarios in it."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="psgpo-e2e-")
-        self.settings = Settings(Path(self._folder.name), free_port(), free_port())
-        environment = stack_environment(self.settings)
-        start = processes.start
-        start(
-            "mlflow", [sys.executable, "-m", *mlflow_command(self.settings)], environment, self.settings.state
+        self.settings = settings = Settings(Path(self._folder.name), free_port(), free_port())
+        ports = (str(settings.airflow_port), str(settings.mlflow_port))
+        program = [sys.executable, "-m", "tests.e2e.run_pipeline", str(settings.state), *ports]
+        environment = stack_environment(settings)
+        self._process: subprocess.Popen[bytes] = processes.start(
+            "pipeline", [*program, json.dumps(SCENARIOS)], environment, settings.state
         )
-        program = [sys.executable, str(Path(__file__).with_name("run_pipeline.py")), json.dumps(SCENARIOS)]
-        self._process: subprocess.Popen[bytes] = start("pipeline", program, environment, self.settings.state)
 
     @property
     def log(self) -> str:
         return (self.settings.logs / "pipeline.log").read_text(errors="replace")
 
+    def ready(self) -> None:
+        self._told("READY")
+
     def result(self, scenario: str) -> dict[str, Any]:
         """Waits for a scenario's end."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            over = self._process.poll() is not None
-            for line in self.log.splitlines():
-                if line.startswith(f"RESULT {scenario} "):
-                    return json.loads(line.removeprefix(f"RESULT {scenario} "))
-            if over:
-                break
-            time.sleep(1)
-        pytest.fail(f"no result of {scenario}; the end of the log:\n{self.log[-5000:]}")
+        return json.loads(self._told(f"RESULT {scenario} "))
 
     def stop(self) -> None:
         processes.stop(self.settings.state, patience=2)
         self._folder.cleanup()
+
+    def _told(self, beginning: str) -> str:
+        """The rest of the line with this beginning, waited for."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            over = self._process.poll() is not None
+            for line in self.log.splitlines():
+                if line.startswith(beginning):
+                    return line.removeprefix(beginning)
+            if over:
+                break
+            time.sleep(1)
+        pytest.fail(f"no {beginning}; the end of the log:\n{self.log[-5000:]}")
 
 
 _started: list[Pipeline] = []
@@ -96,12 +108,50 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
+    _started[0].ready()
     return _started[0]
+
+
+@pytest.fixture(scope="session")
+def settings(pipeline: Pipeline) -> Settings:
+    return pipeline.settings
+
+
+@pytest.fixture(scope="session")
+def api(settings: Settings) -> AirflowApi:
+    return login(settings)
 
 
 @pytest.fixture(scope="session")
 def result(pipeline: Pipeline) -> Callable[[str], dict[str, Any]]:
     return pipeline.result
+
+
+@pytest.fixture(scope="session")
+def page(settings: Settings) -> Iterator[Page | None]:
+    """A page of a browser, logged in; None where there is no browser."""
+    if browser.missing():
+        yield None
+        return
+    with browser.opened(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def small_run(pipeline: Pipeline, page: Page | None, api: AirflowApi) -> str:
+    """Id of a run without PRM that finds most of its work done; triggered by clicking, or without a browser by REST."""
+    pipeline.result("again")
+    if page is not None:
+        return trigger_by_clicking(page, pipeline.settings, api)
+    api.trigger("psgpo_train", "small", SMALL)
+    return "small"
+
+
+@pytest.fixture(scope="session")
+def without_prm(api: AirflowApi, small_run: str) -> dict[str, Any]:
+    """What came of the small run."""
+    wait(api, "psgpo_train", small_run)
+    return outcome(api, "psgpo_train", small_run)
 
 
 def _is_end_to_end(item: pytest.Item) -> bool:

@@ -11,6 +11,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from infra.local.airflow_api import AirflowApi
+from infra.local.following import Follower
+from infra.local.settings import Settings
 from tasks.tracking.server import MlflowServer
 
 if TYPE_CHECKING:
@@ -111,31 +114,34 @@ def test_run_again_everything_is_cached(smoke: dict[str, Any], result: Result) -
     assert again["state"] == "success"
     first, second = stages(smoke), stages(again)
     assert not any(envelope["cached"] for envelope in first.values())
-    # the first run made a champion: it is evaluated beside this run's policies, and weighed
-    about_champion = {"champion.evaluate/0", "weigh/-1", "promote/-1"}
+    # the first run made a champion: it is evaluated beside these policies, and weighed; labels are held against its labels
+    about_champion = {"champion.evaluate/0", "validate_labels/-1", "weigh/-1", "promote/-1"}
     assert {name for name, envelope in second.items() if not envelope["cached"]} <= about_champion
     assert {name: one["digest"] for name, one in first.items() if name not in about_champion} == {
         name: one["digest"] for name, one in second.items() if name not in about_champion
     }
 
 
-def test_without_prm_arms_the_prm_is_skipped_and_the_run_reported(result: Result) -> None:
-    outcome = result("without_prm")
-    assert outcome["state"] == "success"
-    states = outcome["states"]
+def test_without_prm_arms_the_prm_is_skipped_and_the_run_reported(without_prm: dict[str, Any]) -> None:
+    assert without_prm["state"] == "success"
+    states = without_prm["states"]
     assert states["report/-1"] == states["promote/-1"] == "success"
     assert states["baseline/-1"] == states["fit_prm/-1"] == states["check_prm/-1"] == "skipped"
 
 
 def test_a_bad_conf_fails_the_first_task_without_retries_and_is_named(
-    result: Result, pipeline: Pipeline
+    result: Result, api: AirflowApi, settings: Settings
 ) -> None:
     outcome = result("refused")
     assert outcome["state"] == "failed"
     assert outcome["states"].pop("plan/-1") == "failed"
     assert set(outcome["states"].values()) == {"upstream_failed"}
     assert outcome["envelopes"] == []
-    assert "parameter 'ppo_lerning_rate': is unknown; allowed: profile" in pipeline.log
+    follower = Follower(api, settings, "refused")
+    (plan,) = [one for one in follower.instances() if one["task_id"] == "plan"]
+    assert plan["try_number"] == 1
+    told = "parameter 'ppo_lerning_rate': is unknown; allowed: profile"
+    assert any(told in line for line in follower.log_tail(plan))
 
 
 def test_an_evaluation_puts_every_model_to_every_benchmark_beside_the_champion(
