@@ -157,7 +157,7 @@ def test_the_form_is_greedy_on_all_problems_unless_told_otherwise():
     config = load_config(*read_form({}, EVALUATION))
     assert (config.evaluation.samples, config.evaluation.temperature, config.evaluation.problems) == (1, 0, 0)
     by_key = {field.key: field for field in form_fields(EVALUATION)}
-    assert by_key["evaluation.samples"].description.endswith("Empty: 1. `evaluation.samples`")
+    assert by_key["evaluation.samples"].description.endswith("Empty: 1. Setting: evaluation.samples")
     assert by_key["compare.with_champion"].schema == {"type": "string", "enum": ["true", "false"]}
     told = load_config(*read_form({"compare_with_champion": "false", "evaluation_samples": 3}, EVALUATION))
     assert (told.compare.with_champion, told.evaluation.samples) == (False, 3)
