@@ -7,6 +7,7 @@ Airflow's task interface can read a run's note but not write it, and it does not
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 CONNECTION = "psgpo_airflow"
 TIMEOUT_SECONDS = 20
+PAUSES = (2.0, 5.0)
+"""Seconds before a note is tried again: on SQLite a busy scheduler can hold the database longer than the server waits."""
 _PAGE = 100
 
 
@@ -60,12 +63,17 @@ def connected() -> Airflow:
 
 def write_run_note(context: Any, note: str) -> str:
     """Show `note` (Markdown) on the page of this run; why it could not be, or an empty text."""
-    try:
-        connected().note(context["ti"].dag_id, context["run_id"], note)
-    except AirflowNotFoundException:
-        return f"there is no connection {CONNECTION}"
-    except (OSError, ValueError, KeyError) as trouble:
-        return f"connection {CONNECTION}: {trouble}"
+    for pause in (*PAUSES, None):
+        try:
+            connected().note(context["ti"].dag_id, context["run_id"], note)
+        except AirflowNotFoundException:
+            return f"there is no connection {CONNECTION}"
+        except (OSError, ValueError, KeyError) as trouble:
+            if pause is None:
+                return f"connection {CONNECTION}: {trouble}"
+            time.sleep(pause)
+        else:
+            break
     return ""
 
 

@@ -20,7 +20,7 @@ from tasks.stages.stage import RestrictedConfig, Stage, identity_of
 from tasks.store import Store, digest_of
 from tasks.store.artifacts import artifact_key, read_manifest
 
-SLOTS_VARIABLE = "PSGPO_JOB_SLOTS"
+SLOTS_VARIABLE = "PSGPO_SLOTS"
 STARTING_SECONDS = 4.0
 """What a job costs beside its stage: Airflow's task, a new process, imports."""
 _QUICK = ("report", "promote")

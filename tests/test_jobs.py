@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tasks.__main__ import STAGES
+from tasks.forecast import SLOTS_VARIABLE
 from tasks.jobs import ROLES, JobSpec, as_container, as_process, role_of, stage_arguments
 
 SURROUNDINGS = {
@@ -39,6 +40,11 @@ def test_nothing_of_airflows_reaches_a_job() -> None:
     assert not [name for name in env if "AIRFLOW" in name]
     assert env["PATH"] == "/bin"
     assert env["PSGPO_PARENT_RUN"] == "run"
+
+
+def test_the_plan_knows_how_many_jobs_run_at_once() -> None:
+    """It is a job itself: what is hidden from jobs, it would not see."""
+    assert as_process(spec(), {SLOTS_VARIABLE: "2"}).env[SLOTS_VARIABLE] == "2"
 
 
 def test_gpus_are_visible_only_to_jobs_that_ask() -> None:

@@ -59,7 +59,7 @@ def _common(settings: Settings) -> dict[str, str]:
         "PSGPO_CACHE": str(settings.state / "cache"),
         "PSGPO_REVISION": settings.revision,
         "PSGPO_AIRFLOW_UI": settings.airflow_uri,
-        "PSGPO_JOB_SLOTS": str(JOB_SLOTS),
+        "PSGPO_SLOTS": str(JOB_SLOTS),
     }
 
 

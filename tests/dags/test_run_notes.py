@@ -1,0 +1,65 @@
+"""The note on a run's page: written though Airflow's server has a bad moment, and a cause where it cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dags import airflow_api
+from tests.dags.serving import serving
+
+CONTEXT = {"ti": SimpleNamespace(dag_id="psgpo_train"), "run_id": "night"}
+
+
+class Server(BaseHTTPRequestHandler):
+    """Gives a token to everybody; refuses as many notes as `refused` says, then keeps them."""
+
+    kept: list[Any]
+    refused: int
+
+    def do_POST(self) -> None:
+        self.answer(201, {"access_token": "t"})
+
+    def do_PATCH(self) -> None:
+        note = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if type(self).refused > 0:
+            type(self).refused -= 1
+            return self.answer(500, {"detail": "database is locked"})
+        self.kept.append((self.path, note))
+        return self.answer(200, note)
+
+    def answer(self, status: int, body: Any) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Server]]:
+    handler = type("Handler", (Server,), {"kept": [], "refused": 0})
+    monkeypatch.setattr(airflow_api, "PAUSES", (0.01, 0.01))
+    with serving(handler) as address:
+        monkeypatch.setenv("AIRFLOW_CONN_PSGPO_AIRFLOW", f"http://admin:secret@{address}")
+        yield handler
+
+
+@pytest.mark.parametrize("refused", [0, 1, 2])
+def test_a_bad_moment_loses_no_note(server: Any, refused: int) -> None:
+    server.refused = refused
+    assert airflow_api.write_run_note(CONTEXT, "**Result** rl") == ""
+    assert server.kept == [("/api/v2/dags/psgpo_train/dagRuns/night", {"note": "**Result** rl"})]
+
+
+def test_a_server_that_stays_unwell_is_the_cause(server: Any) -> None:
+    server.refused = 3
+    assert "HTTP Error 500" in airflow_api.write_run_note(CONTEXT, "**Result** rl")
+    assert server.kept == []
