@@ -252,7 +252,6 @@ def test_damaged_encodings(value: Any, data: st.DataObject) -> None:
         b"[1] ",
         b" [1]",
         b"[1][2]",
-        b"NaN",
     ],
 )
 def test_malformed(text: bytes) -> None:
