@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def environment(folder: Path) -> Path:
     if not (folder / ".installed").exists():
         packages = [
             f"trl=={TRL}",
-            *(f"{name}=={version(name).split('+')[0]}" for name in ("torch", "transformers")),
+            # requests: its GRPO trainer imports it and its package does not ask for it
+            *(f"{name}=={version(name).split('+')[0]}" for name in ("torch", "transformers", "requests")),
         ]
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run(
@@ -53,8 +55,9 @@ class Peer:
         """Raises RuntimeError when the trainer has died."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write("step\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has died: below
+            self.process.stdin.write("step\n")
+            self.process.stdin.flush()
         for line in self.process.stdout:
             if line.startswith("seconds "):
                 return float(line.split()[1])
