@@ -35,32 +35,19 @@ from typing import Any
 
 from airflow.sdk import TriggerRule, dag, task, task_group
 
+from dags.defaults import LARGE, LONG, SHORT, SMALL, dag_defaults
 from dags.jobs import JobOperator
-from dags.notices import notices, remember_cause
 from dags.params import evaluate_params
 from dags.steps import ConcludeOperator, PlanOperator, ReportOperator, ValidateOperator
-
-SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
-SMALL, LARGE = 4_000, 16_000  # MB
-DEFAULTS = {
-    "owner": "psgpo",
-    "on_failure_callback": remember_cause,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=10),
-    "execution_timeout": timedelta(minutes=5),
-}
 
 
 @dag(
     dag_display_name="PSGPO: evaluate",
     doc_md=__doc__,
     schedule=None,
-    catchup=False,
-    max_active_runs=1,
     params=evaluate_params(),
     tags=["psgpo", "evaluation"],
-    default_args=DEFAULTS,
-    **notices(deadline=timedelta(days=1)),
+    **dag_defaults(deadline=timedelta(days=1)),
 )
 def psgpo_evaluate() -> None:
     small = {"timeout": SHORT, "memory_mb": SMALL}

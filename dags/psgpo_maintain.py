@@ -31,16 +31,9 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
 from dags.airflow_api import write_run_note
+from dags.defaults import SHORT, SMALL, dag_defaults
 from dags.maintenance import ContainersOperator, MaintainPlanOperator, StoreOperator
-from dags.notices import notices, remember_cause
 
-DEFAULTS = {
-    "owner": "psgpo",
-    "on_failure_callback": remember_cause,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=10),
-    "execution_timeout": timedelta(minutes=30),
-}
 NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone="UTC")
 
 
@@ -48,8 +41,6 @@ NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone="UTC")
     dag_display_name="PSGPO: maintain",
     doc_md=__doc__,
     schedule=NIGHTLY,
-    catchup=False,
-    max_active_runs=1,
     is_paused_upon_creation=True,
     params={
         "older_than_days": Param(
@@ -60,13 +51,12 @@ NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone="UTC")
         ),
     },
     tags=["psgpo", "maintenance"],
-    default_args=DEFAULTS,
-    **notices(deadline=timedelta(hours=6)),
+    **dag_defaults(deadline=timedelta(hours=6), execution_timeout=SHORT),
 )
 def psgpo_maintain() -> None:
     plan = MaintainPlanOperator(task_id="plan")
     containers = ContainersOperator(task_id="containers")
-    limits = {"timeout": timedelta(hours=2), "memory_mb": 4_000}
+    limits = {"timeout": timedelta(hours=2), "memory_mb": SMALL}
     artifacts = StoreOperator(task_id="artifacts", stage="maintain", **limits)
     plan >> [containers, artifacts] >> conclude().as_teardown(setups=plan)
 

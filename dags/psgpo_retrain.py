@@ -44,7 +44,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 
 from dags.airflow_api import write_run_note
-from dags.notices import notices, remember_cause
+from dags.defaults import SHORT, SMALL, dag_defaults
 from dags.params import retrain_params
 from dags.start_run import StartRunOperator
 from dags.steps import PlanOperator
@@ -59,14 +59,6 @@ TRAINING_RUN = "retrain_{{ run_id }}"
 WEEKLY = CronTriggerTimetable("0 3 * * 1", timezone="UTC")
 PATIENCE = timedelta(days=14)
 """How long a training may take, a person's week to approve it included."""
-
-DEFAULTS = {
-    "owner": "psgpo",
-    "on_failure_callback": remember_cause,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=10),
-    "execution_timeout": timedelta(minutes=5),
-}
 
 
 class RetrainPlanOperator(PlanOperator):
@@ -84,16 +76,13 @@ class RetrainPlanOperator(PlanOperator):
     dag_display_name="PSGPO: retrain",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(timetable=WEEKLY, assets=[PROBLEMS]),
-    catchup=False,
-    max_active_runs=1,
     is_paused_upon_creation=True,
     params=retrain_params(),
     tags=["psgpo", "training"],
-    default_args=DEFAULTS,
-    **notices(deadline=timedelta(days=3)),
+    **dag_defaults(deadline=timedelta(days=3)),
 )
 def psgpo_retrain() -> None:
-    limits = {"timeout": timedelta(minutes=30), "memory_mb": 4_000}
+    limits = {"timeout": SHORT, "memory_mb": SMALL}
     # every item of the result by itself, too: `plan["conf"]` asks for the item of that name
     plan = RetrainPlanOperator(task_id="plan", stage="plan-retrain", multiple_outputs=True, **limits).output
     train = StartRunOperator(

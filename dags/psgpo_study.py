@@ -27,18 +27,9 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, dag, task, task_group
 
-from dags.notices import notices, remember_cause
+from dags.defaults import LARGE, LONG, SHORT, SMALL, dag_defaults
 from dags.steps import CellOperator, ConcludeOperator, PlanOperator
 
-SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
-SMALL, LARGE = 4_000, 16_000  # MB
-DEFAULTS = {
-    "owner": "psgpo",
-    "on_failure_callback": remember_cause,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=10),
-    "execution_timeout": timedelta(minutes=5),
-}
 PARAMS = {
     "study": Param(
         "lists", type="string", title="Study", section="What", description="A file of tasks/study/studies."
@@ -83,12 +74,9 @@ class StudyOperator(CellOperator):
     dag_display_name="PSGPO: study",
     doc_md=__doc__,
     schedule=None,
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
     tags=["psgpo", "study"],
-    default_args=DEFAULTS,
-    **notices(deadline=timedelta(days=2)),
+    **dag_defaults(deadline=timedelta(days=2)),
 )
 def psgpo_study() -> None:
     planned = StudyPlanOperator(task_id="plan", stage="study", timeout=SHORT, memory_mb=SMALL)

@@ -40,8 +40,8 @@ from typing import Any
 from airflow.sdk import TriggerRule, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags.defaults import LARGE, LONG, SHORT, SMALL, dag_defaults
 from dags.jobs import JobOperator
-from dags.notices import notices, remember_cause
 from dags.params import train_params
 from dags.steps import (
     ApproveOperator,
@@ -53,32 +53,17 @@ from dags.steps import (
     ValidateOperator,
 )
 
-SHORT, LONG = timedelta(minutes=30), timedelta(hours=12)
-SMALL, LARGE = 4_000, 16_000  # MB
-
 # The chain to the PRM is the longest; cells that can wait must not take its place.
 CHAIN, CELL = 10, 1
-DEFAULTS = {
-    "owner": "psgpo",
-    "on_failure_callback": remember_cause,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=10),
-    "priority_weight": CHAIN,
-    "weight_rule": "absolute",
-    "execution_timeout": timedelta(minutes=5),
-}
 
 
 @dag(
     dag_display_name="PSGPO: train",
     doc_md=__doc__,
     schedule=None,
-    catchup=False,
-    max_active_runs=1,
     params=train_params(),
     tags=["psgpo", "training"],
-    default_args=DEFAULTS,
-    **notices(deadline=timedelta(days=2)),
+    **dag_defaults(deadline=timedelta(days=2), priority_weight=CHAIN, weight_rule="absolute"),
 )
 def psgpo_train() -> None:
     small = {"timeout": SHORT, "memory_mb": SMALL}

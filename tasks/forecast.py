@@ -38,7 +38,7 @@ class Forecast:
     completions: int
     done: frozenset[str]
     job_seconds: Mapping[str, float]
-    """Seconds of one job by the first word of its name, the mean where there are several; done ones only start."""
+    """Seconds of each job by its name; those that are done only start."""
 
     def text(self) -> str:
         """One line for people."""
@@ -66,7 +66,7 @@ def forecast(store: Store, config: RunConfig, jobs: Sequence[PlannedJob]) -> For
         gpu_hours=gpu_seconds / 3600,
         completions=round(completions),
         done=done,
-        job_seconds=_by_task(seconds),
+        job_seconds=seconds,
     )
 
 
@@ -97,13 +97,6 @@ def _find(
 
 def _seconds(costs: Costs, config: RunConfig, job: PlannedJob, done: frozenset[str]) -> float:
     return 0.0 if job.name in done else costs.seconds(job.stage, job.config(config).model_dump(mode="json"))
-
-
-def _by_task(seconds: Mapping[str, float]) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for name, one in seconds.items():
-        found.setdefault(name.partition(" ")[0], []).append(one)
-    return {task: sum(several) / len(several) for task, several in found.items()}
 
 
 def wall_seconds(jobs: Sequence[PlannedJob], seconds: Mapping[str, float], slots: int) -> float:

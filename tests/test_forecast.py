@@ -62,11 +62,16 @@ def test_an_empty_store_has_nothing_done(tmp_path: Path) -> None:
     expected = forecast(store, config, training_jobs([RL, PSGPO], CHECKPOINTS))
     assert (expected.cells, expected.cells_to_run, expected.done) == (2, 2, frozenset())
     assert expected.completions > 0
-    assert set(expected.job_seconds) >= {"sft", "baseline", "label_prefixes", "train_policy", "evaluate"}
+    assert set(expected.job_seconds) >= {
+        "sft",
+        "baseline",
+        "train_policy psgpo/seed0",
+        "evaluate psgpo/seed0",
+    }
     assert all(seconds > STARTING_SECONDS for seconds in expected.job_seconds.values())
     longer = load_config("smoke", [f"ppo.steps={10 * config.ppo.steps}"])
     more = forecast(store, longer, training_jobs([RL, PSGPO], CHECKPOINTS))
-    assert more.job_seconds["train_policy"] > expected.job_seconds["train_policy"]
+    assert more.job_seconds["train_policy psgpo/seed0"] > expected.job_seconds["train_policy psgpo/seed0"]
     assert more.job_seconds["sft"] == expected.job_seconds["sft"]
 
 

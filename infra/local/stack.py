@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import urlopen
 
-from infra.airflow_objects import JOB_POOL, connections, pools, variables
+from infra.airflow_objects import connections, pools, variables
 from infra.local import processes
 from infra.local.airflow_api import AirflowApi
 from infra.local.environment import (
@@ -34,7 +34,6 @@ from infra.local.environment import (
 from infra.local.settings import Settings
 from tasks.errors import BadInput
 
-POOL = JOB_POOL
 START_SECONDS = 180.0
 _BIN = Path(sys.executable).parent
 

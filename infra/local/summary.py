@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.display import clock
+from infra.local.environment import JOB_SLOTS
 from infra.local.following import DAG, Follower, name_of
 from infra.local.settings import Settings
-from infra.local.stack import JOB_SLOTS
 
 
 @dataclass(frozen=True)

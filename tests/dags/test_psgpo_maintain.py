@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.dags.serving import serving
+from tests.dags.serving import JsonHandler, serving
 
 STORE = "file:///store"
 POLICY, SFT = (f"{STORE}/policy/{mark * 2}/{mark * 64}" for mark in "ab")
@@ -23,18 +21,18 @@ def maintain(dags: dict[str, Any]) -> Any:
     return dags["psgpo_maintain"]
 
 
-class Rest(BaseHTTPRequestHandler):
+class Rest(JsonHandler):
     """Airflow's answers about one active run with three tasks, two to a page."""
 
     notes: list[str]
     instances = (("sft", -1), ("arms.train_policy", 0), ("arms.train_policy", 1))
 
     def do_POST(self) -> None:
-        self._answer({"access_token": "token"})
+        self.answer({"access_token": "token"})
 
     def do_PATCH(self) -> None:
-        self.notes.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["note"])
-        self._answer({})
+        self.notes.append(self.body()["note"])
+        self.answer({})
 
     def do_GET(self) -> None:
         assert self.headers["Authorization"] == "Bearer token"
@@ -47,7 +45,7 @@ class Rest(BaseHTTPRequestHandler):
                 "dag_run_id": RUN,
                 "conf": {"compare_models": [f"{SFT}\nchampion"]},
             }
-            self._answer({"dag_runs": [run], "total_entries": 1})
+            self.answer({"dag_runs": [run], "total_entries": 1})
         else:
             assert parts.path.startswith(
                 "/api/v2/dags/psgpo_train/dagRuns/manual__2026-11-21T00%3A00%3A00%2B"
@@ -55,16 +53,7 @@ class Rest(BaseHTTPRequestHandler):
             first = int(query["offset"][0])
             page = self.instances[first : first + 2]
             told = [{"task_id": name, "map_index": index} for name, index in page]
-            self._answer({"task_instances": told, "total_entries": len(self.instances)})
-
-    def _answer(self, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None: ...
+            self.answer({"task_instances": told, "total_entries": len(self.instances)})
 
 
 @pytest.fixture

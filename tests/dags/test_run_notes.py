@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dags import airflow_api
-from tests.dags.serving import serving
+from tests.dags.serving import JsonHandler, serving
 
 CONTEXT = {"ti": SimpleNamespace(dag_id="psgpo_train"), "run_id": "night"}
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(JsonHandler):
     """Gives a token to everybody; refuses as many notes as `refused` says, then keeps them."""
 
     kept: list[Any]
     refused: int
 
     def do_POST(self) -> None:
-        self.answer(201, {"access_token": "t"})
+        self.answer({"access_token": "t"}, 201)
 
     def do_PATCH(self) -> None:
-        note = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        note = self.body()
         if type(self).refused > 0:
             type(self).refused -= 1
-            return self.answer(500, {"detail": "database is locked"})
-        self.kept.append((self.path, note))
-        return self.answer(200, note)
-
-    def answer(self, status: int, body: Any) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: Any) -> None: ...
+            self.answer({"detail": "database is locked"}, 500)
+        else:
+            self.kept.append((self.path, note))
+            self.answer(note)
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ from urllib.request import urlopen
 
 import pytest
 
+from infra.airflow_objects import JOB_POOL
 from infra.local import processes
 from infra.local.airflow_api import AirflowApi, AirflowError
+from infra.local.environment import JOB_SLOTS
 from infra.local.following import DAG
 from infra.local.settings import ROOT, Settings
-from infra.local.stack import JOB_SLOTS, POOL, login
+from infra.local.stack import login
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +49,7 @@ def test_both_pages_are_served(settings: Settings) -> None:
 
 
 def test_jobs_have_a_pool_of_one_slot_per_core(api: AirflowApi) -> None:
-    assert api._call("GET", f"/api/v2/pools/{POOL}")["slots"] == JOB_SLOTS
+    assert api._call("GET", f"/api/v2/pools/{JOB_POOL}")["slots"] == JOB_SLOTS
 
 
 def test_a_wrong_type_is_refused_at_the_door(api: AirflowApi) -> None:
