@@ -7,7 +7,16 @@ from typing import Any
 from airflow.sdk import Param
 
 from tasks.config import profile_names
-from tasks.form import AS_PROFILE, EVALUATION, OVERRIDES, PROFILE, RETRAINING, Field, form_fields
+from tasks.form import (
+    AS_PROFILE,
+    EVALUATION,
+    OVERRIDES,
+    PROFILE,
+    PROFILES_IN_WORDS,
+    RETRAINING,
+    Field,
+    form_fields,
+)
 
 DEFAULT_PROFILE = "demo"
 _PROFILE_SECTION = "What to train"
@@ -36,7 +45,7 @@ def retrain_params() -> dict[str, Param]:
             title="Profile while there is no champion",
             section=_PROFILE_SECTION,
             enum=[AS_PROFILE, *profile_names()],
-            values_display={AS_PROFILE: f"({DEFAULT_PROFILE}, or the variable's)"},
+            values_display={AS_PROFILE: f"({DEFAULT_PROFILE}, or the variable's)", **PROFILES_IN_WORDS},
             description="A checked-in set of settings; a champion brings its own.",
         ),
         **{field.name: _param(field) for field in form_fields(RETRAINING)},
@@ -51,6 +60,7 @@ def _profile_param() -> Param:
         title="Profile",
         section=_PROFILE_SECTION,
         enum=list(profile_names()),
+        values_display=PROFILES_IN_WORDS,
         description="A checked-in set of settings. Every other field overrides one of them; left empty, it changes nothing.",
     )
 

@@ -251,8 +251,13 @@ ArmName = Literal[
 class ArmsConfig(Section):
     """Which arms to train, and over how many seeds."""
 
-    arms: tuple[ArmName, ...] = ("rl", "rl_long", "dense", "value_init", "psgpo")
-    n_seeds: Positive = 2
+    arms: tuple[ArmName, ...] = Field(
+        ("rl", "rl_long", "dense", "value_init", "psgpo"),
+        description="what is trained from the same start and compared; the others are held against `rl`",
+    )
+    n_seeds: Positive = Field(
+        2, description="how often each arm is trained, with other random numbers; from 3 on their spread says something"
+    )
     long_seeds: Positive = Field(1, description="seeds of rl_long, which costs several times an arm")
 
     @model_validator(mode="after")

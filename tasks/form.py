@@ -151,6 +151,15 @@ RETRAINING = Form(RETRAINING_SECTIONS, profile_names(), empty="the champion's, o
 
 EMPTY: tuple[Any, ...] = (None, "", AS_PROFILE, [])
 
+YES_OR_NO = {"true": "yes", "false": "no"}
+PROFILES_IN_WORDS = {
+    "arms": "arms: every arm and control, three seeds",
+    "demo": "demo: a tiny model, all arms; about ten minutes on two cores",
+    "qwen2.5-7b": "qwen2.5-7b: eight GPUs of one host",
+    "qwen2.5-coder-0.5b": "qwen2.5-coder-0.5b: one GPU of 24 GB",
+    "smoke": "smoke: every stage in minutes, numbers mean nothing",
+}
+
 CHOICES: dict[str, dict[str, str]] = {
     "arms.arms": {
         "rl": "rl: plain RL, the baseline",
@@ -250,11 +259,12 @@ def _field(key: str, title: str, section: str, profiles: Mapping[str, RunConfig]
         schema.pop(annotation, None)
     values = {name: _text(getattr(getattr(config, part), leaf)) for name, config in profiles.items()}
     if schema.get("type") == "boolean":  # a choice that can be left empty, which a switch cannot
-        schema = {"type": "string", "enum": ["true", "false"]}
+        schema = {"type": "string", "enum": list(YES_OR_NO)}
     about = f"{meaning[:1].upper()}{meaning[1:]}. " if len(meaning) > 1 else ""
     meant = f"Empty: {empty}." if empty else _if_empty(values)
     description = f"{about}{meant} Setting: {key}"
-    return Field(key.replace(".", "_"), key, title, section, description, schema, CHOICES.get(key, {}))
+    labels = YES_OR_NO if schema.get("enum") == list(YES_OR_NO) else CHOICES.get(key, {})
+    return Field(key.replace(".", "_"), key, title, section, description, schema, labels)
 
 
 def _if_empty(values: Mapping[str, str]) -> str:
@@ -275,6 +285,8 @@ def _properties(section: str) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     """A value as people write it."""
+    if isinstance(value, bool):
+        return YES_OR_NO[str(value).lower()]
     return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 

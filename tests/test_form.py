@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.config import RunConfig, load_config
+from tasks.config import RunConfig, load_config, profile_names
 from tasks.errors import BadInput
-from tasks.form import CHOICES, EVALUATION, SECTIONS, form_fields, read_form
+from tasks.form import (
+    CHOICES,
+    EVALUATION,
+    PROFILES_IN_WORDS,
+    SECTIONS,
+    TRAINING,
+    form_fields,
+    read_form,
+)
 
 
 def test_names_are_unambiguous() -> None:
@@ -26,12 +34,17 @@ def test_every_field_is_a_setting_with_bounds_and_meaning() -> None:
         assert hasattr(getattr(RunConfig(), section), leaf)
 
 
+def test_lists_are_told_what_they_are_and_switches_are_yes_or_no() -> None:
+    by_key = {field.key: field for field in form_fields()}
+    assert by_key["arms.arms"].description.startswith("What is trained from the same start")
+    assert by_key["arms.n_seeds"].description.startswith("How often each arm is trained")
+    assert by_key["promotion.approval"].labels == {"true": "yes", "false": "no"}
+    assert "Empty: no." in by_key["promotion.approval"].description
+    assert set(PROFILES_IN_WORDS) == set(profile_names())
+
+
 def test_choices_in_words_are_choices() -> None:
-    fields = {
-        field.key: field
-        for form in (None, EVALUATION)
-        for field in (form_fields(form) if form else form_fields())
-    }
+    fields = {field.key: field for form in (TRAINING, EVALUATION) for field in form_fields(form)}
     for key, words in CHOICES.items():
         schema = fields[key].schema
         assert set(words) <= set(schema.get("enum") or schema["items"]["enum"]), key
