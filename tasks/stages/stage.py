@@ -38,9 +38,10 @@ from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open
 from tasks.store.artifacts import artifact_key
 from tasks.tracking.runs import NoTracker, Tracker, open_tracker
 
-STOP_SECONDS = 25
-"""What a stage has for its last checkpoint, a little less than the runner's patience: should the runner be killed
-meanwhile, as Airflow does with a cancelled task, nobody else would end the stage."""
+STOP_SECONDS = 20
+"""What a stage has for its last checkpoint, less than the runner's patience: should the runner be killed meanwhile, as
+Airflow does with a cancelled task, nobody else would end the stage. Airflow asks up to a heartbeat (5 s) after a task
+was cancelled, and 30 s after that nothing of it may be left."""
 _RECORDED_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow")
 
 
@@ -108,7 +109,8 @@ class RestrictedConfig:
 class StopRequest:
     """Set by SIGTERM. Loops call `check()` where they can stop: it saves through `save` and leaves with TryAgain.
 
-    The process ends (SIGALRM) when it has not done so after `STOP_SECONDS`.
+    The process ends (SIGALRM) when it has not done so `STOP_SECONDS` after it was first asked; being asked again, as by the
+    kernel when the runner has been killed, gives it no more time.
     """
 
     requested: bool = False
@@ -122,8 +124,9 @@ class StopRequest:
             signal.alarm(0)
 
     def _asked(self, *_: object) -> None:
+        if not self.requested:
+            signal.alarm(STOP_SECONDS)
         self.requested = True
-        signal.alarm(STOP_SECONDS)
 
     def check(self, save: Callable[[], None] | None = None) -> None:
         if self.requested:

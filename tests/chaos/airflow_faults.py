@@ -117,15 +117,18 @@ def same_run_twice(embedded: Stack) -> Tally:
 
 
 def cancelled(embedded: Stack) -> Tally:
-    """A run that is marked failed stops its jobs within 30 seconds."""
+    """A run that is marked failed stops its jobs, and all they have started, within 30 seconds; only the task that concludes
+    the run comes after that."""
     tally = Tally("Airflow: run cancelled, processes gone within 30 s")
     embedded.trigger("cancelled", data_seed=2, sft_epochs=200)
     wait_for(lambda: any("sft" in job.cmdline() for job in embedded.jobs()), 240)
-    embedded.api._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/cancelled", {"state": "failed"})
     began = time.monotonic()
+    embedded.api._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/cancelled", {"state": "failed"})
     tally.injected += 1
-    gone = wait_for(lambda: not embedded.jobs(), STOP_SECONDS, fail=False)
-    tally.completed += tally.check(gone, f"after {time.monotonic() - began:.0f} s {embedded.jobs()} run")
+    working = embedded.working()
+    gone = wait_for(lambda: not embedded.working(working), STOP_SECONDS - 1, fail=False)
+    seconds = time.monotonic() - began
+    tally.completed += tally.check(gone, f"after {seconds:.0f} s {embedded.working(working)} run")
     return tally
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,18 @@ class Stack:
                 if process.cmdline()[1:3] == ["-m", "tasks"]:
                     found.append(process)
         return found
+
+    def working(self, known: Iterable[psutil.Process] = ()) -> list[psutil.Process]:
+        """Stages and all they have started, but for a run's conclusion; those `known` from before count by themselves."""
+        found = set()
+        for process in known:
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process)
+        for job in self.jobs():
+            with suppress(psutil.Error):
+                if "conclude" not in job.cmdline():
+                    found |= {job, *job.children(recursive=True)}
+        return sorted(found, key=lambda process: process.pid)
 
     def kill(self, component: str) -> int:
         """SIGKILL; how many processes there were. Those it had started live on, a scheduler's tasks for example."""

@@ -211,11 +211,14 @@ def test_who_does_not_stop_in_time_is_ended(store: str) -> None:
     before = "import tasks.stages.stage as stage; stage.STOP_SECONDS = 1"
     slow = start_toy(store, steps=2, pause=5.0, before=before)
     wait_for(slow, "step 0")
-    slow.send_signal(signal.SIGTERM)
-    began = time.monotonic()
+    asked = 0
+    while slow.poll() is None and asked < 40:  # being asked again gives no more time
+        slow.send_signal(signal.SIGTERM)
+        asked += 1
+        time.sleep(0.1)
     slow.communicate()
     assert slow.returncode == -signal.SIGALRM
-    assert time.monotonic() - began < 4
+    assert asked < 40
     assert manifests(store) == []
     unasked = start_toy(store, steps=2, pause=1.0, before=before)
     unasked.communicate()
