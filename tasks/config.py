@@ -381,6 +381,12 @@ class ValidationConfig(Section):
         ),
         description="licences of problems that may be trained on; one that is not known is a warning",
     )
+    quarantine: Share = Field(
+        0.02,
+        description="largest share of problems that may be put aside because their references hang, eat memory or change "
+        "their verdict, rounded up; above it the run stops",
+        exclude_if=lambda value: value == 0.02,  # what was made before the setting keeps its digest
+    )
 
 
 class BudgetConfig(Section):

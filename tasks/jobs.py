@@ -29,6 +29,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "report",
         "compare",
         "promote",
+        "rollback",
         "conclude",
     ),
     "cleaner": ("maintain",),

@@ -1,6 +1,7 @@
 """The way back: `python -m tasks rollback` makes the previous champion champion again, policy and PRM.
 
-The model that was champion becomes `previous`, so that doing it again takes it back.
+The model that was champion becomes `previous`, so that doing it again takes it back. `--to VERSION` makes the policy of that
+version champion; done again, this changes nothing. `--look` only says who it would be.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from tasks.tracking.server import URI_VARIABLE, as_stage_errors, configured_serv
 
 
 def main(argv: Sequence[str]) -> int:
-    """Raises BadInput when there is no previous champion."""
-    from tasks.stages.champion import describe, restore
-    from tasks.tracking.registry import POLICY_MODEL, PRM_MODEL, Registry
+    """Raises BadInput when there is no previous champion, or no such version."""
+    from tasks.stages.champion import chosen, describe, restore
+    from tasks.tracking.registry import POLICY_MODEL, Registry
 
-    argparse.ArgumentParser(prog="python -m tasks rollback", description=__doc__).parse_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m tasks rollback", description=__doc__)
+    parser.add_argument("--to", default="", metavar="VERSION", help=f"a version of {POLICY_MODEL}")
+    parser.add_argument("--look", action="store_true", help="only say who would be champion")
+    arguments = parser.parse_args(argv)
     server = configured_server()
     if server is None:
         raise BadInput(URI_VARIABLE, "is not set", "the address of an MLflow server")
     registry = Registry(server)
     with as_stage_errors():
-        policy = restore(registry, POLICY_MODEL)
-        if policy is None:
-            raise BadInput(f"{POLICY_MODEL}@previous", "does not exist: there is nothing to go back to")
-        restore(registry, PRM_MODEL)
-    told = f"{describe(policy.tags)} (version {policy.version}) is champion again"
-    print(json.dumps({"stage": "rollback", "champion": policy.version, "note": told}), flush=True)
+        policy = chosen(registry, arguments.to)
+        if not arguments.look:
+            restore(registry, policy)
+    becomes = "would be" if arguments.look else "is"
+    told = f"{describe(policy.tags)} (version {policy.version}) {becomes} champion again"
+    print(json.dumps({"stage": "rollback", "version": policy.version, "note": told}), flush=True)
     return 0

@@ -50,7 +50,7 @@ def _validate(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config, arguments.set)
     previous, benchmarks = _folders(arguments.previous), _folders(arguments.benchmark)
-    gate = Gate(config.sandbox, config.prm, config.validation.licences, previous, benchmarks)
+    gate = Gate(config.sandbox, config.prm, config.validation, previous, benchmarks)
     tables = gate.tables(arguments.kind, _folders(arguments.addresses))
     with _pages(arguments.pages) as pages:
         outcomes = run_suites(tables, pages)

@@ -74,7 +74,7 @@ def test_problems_known_from_a_benchmark_or_by_a_licence_are_named(
     assert main(["validate", "problems", given, "--set", allowed]) == 0
 
 
-def test_a_reference_with_another_verdict_every_time_is_flaky(
+def test_references_with_another_verdict_every_time_are_poisoned(
     folder: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The clock as a coin (random numbers are the same in every run): 24 of them do not fall alike twice."""
@@ -84,7 +84,22 @@ def test_a_reference_with_another_verdict_every_time_is_flaky(
         [one | {"problem_id": f"c{n}", "prompt": prompt(f"{n}"), "reference": coin} for n in range(24)]
     )
     assert main(["validate", "problems", folder("coins", (PROBLEMS, coins))]) == EXIT_BAD_INPUT
-    assert "problem_facts.flaky" in capsys.readouterr().err
+    assert "failed: problem_facts.poisoned" in capsys.readouterr().err
+
+
+def test_one_poisoned_problem_is_a_warning(
+    folder: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanging = rows.problems()
+    hanging.loc[1, "reference"] = "    while True:\n        pass\n"
+    given = folder("hanging", (PROBLEMS, hanging))
+    assert main(["validate", "problems", given, "--set", "sandbox.cpu_seconds=1"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[-1])["warnings"] == 1
+    assert "warning: problem_facts.poisoned" in told.err
+    assert "p1: reference solution: timeout" in told.err
+    none = ["--set", "sandbox.cpu_seconds=1", "--set", "validation.quarantine=0"]
+    assert main(["validate", "problems", given, *none]) == EXIT_BAD_INPUT
 
 
 def test_labels_are_compared_with_those_before(

@@ -6,17 +6,16 @@
     `reward_model.ground_truth`         {inputs, outputs, fn_name} rows (verl, PRIME)        import_forms.py
     `test_list`                         MBPP, train split and validation split               mbpp.py
 
-`load_problems` finds out which. What it yields is checked for form only; `check_references` runs every reference
-solution in the sandbox, so that no problem is trained on whose own solution fails.
+`load_problems` finds out which. What it yields is checked for form only; `quarantine.py` runs the reference solutions in
+the sandbox.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.benchmarks import import_forms, mbpp
 from tasks.benchmarks.files import Row, field, read_objects, reading_row, typed
@@ -26,22 +25,10 @@ from tasks.rows import PROBLEMS
 from tasks.sandbox import tests_from_json
 from tasks.sandbox.program import AssertTests, CallTests, Case, StdioCase, StdioTests, Tests
 
-if TYPE_CHECKING:
-    from tasks.problems import Problem
-    from tasks.sandbox import Sandbox
-
 KNOWN_FIELDS = tuple(column.name for column in PROBLEMS.columns)
 ALLOWED_TESTS = (
     'a list of {"args": [...], "expected": ...}, of {"stdin": "", "expected": ""} or of "assert ..."'
 )
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A problem that was not accepted, and why."""
-
-    problem_id: str
-    reason: str
 
 
 def load_problems(path: Path) -> Iterator[Row]:
@@ -66,24 +53,6 @@ def load_problems(path: Path) -> Iterator[Row]:
             yield row
     if not first_seen:
         raise BadInput(str(path), "holds no problems", "at least one row")
-
-
-def check_references(problems: Iterable[Problem], sandbox: Sandbox) -> list[Reject]:
-    """Problems whose reference solution does not pass their own tests; those without a reference are not judged."""
-    judged: list[str] = []
-
-    def programs() -> Iterator[Any]:
-        for problem in problems:
-            if problem.reference is not None:
-                judged.append(problem.problem_id)
-                yield problem.program(problem.reference)
-
-    rejects = []
-    for position, verdict in enumerate(sandbox.run(programs())):
-        if not verdict.passed:
-            reason = f"reference solution: {verdict.status}, {verdict.tests_passed}/{verdict.tests_total} tests passed"
-            rejects.append(Reject(judged[position], f"{reason}; {verdict.detail}".rstrip("; ")))
-    return rejects
 
 
 def _importer_for(row: Row, where: str) -> Callable[[Row, str], Iterator[Row]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.benchmarks.quarantine import Aside
 from tasks.reporting import figures
 from tasks.reporting.browser import Browser
 from tasks.reporting.page import Page, PageSection, Picture, Table
@@ -16,6 +17,7 @@ from tasks.reporting.sections import (
     draw_differences,
     matrix_section,
     protocol_section,
+    quarantine_section,
     spreads_of,
     sureness_section,
 )
@@ -92,6 +94,7 @@ def build_page(
     label_audits: Sequence[Mapping[str, Any]],
     matrix: Matrix,
     browser: Browser,
+    aside: Sequence[Aside] = (),
 ) -> Page:
     first = scores[0].summary
     groups = groups_of(arms, scores)
@@ -115,6 +118,7 @@ def build_page(
         *label_sections(label_costs, label_audits),
         PageSection("What it cost", "", _cost_table(stages)),
         protocol_section(scores),
+        *([quarantine_section(aside)] if aside else []),
     ]
     return Page(
         f"PSGPO run: profile {profile}",

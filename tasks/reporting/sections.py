@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.benchmarks.quarantine import Aside
 from tasks.reporting import figures
 from tasks.reporting.differences import Difference, Spread, difference, differences_by, spread, sureness
 from tasks.reporting.page import PageSection, Picture, Table
@@ -92,7 +93,19 @@ def protocol_section(scores: Sequence[Score]) -> PageSection:
         f"{'. '.join(protocols)}. Only scores of one protocol compare. Samples without verdict (the sandbox failed) "
         "count in no score; problems whose prompt does not fit the model are not asked and count as not solved."
     )
+    if excluded := sorted({name for score in scores for name in score.summary.get("excluded", ())}):
+        text += f" Put aside before the run, not asked and in no score: {', '.join(excluded)}."
     return PageSection("How it was measured", text, Table(header, tuple(rows)))
+
+
+def quarantine_section(aside: Sequence[Aside]) -> PageSection:
+    text = (
+        "Their references hang, eat memory, cannot be judged or change their verdict. They were put aside before the run: "
+        "nothing was trained or measured on them."
+    )
+    rows = tuple((one.problem_id, one.split, one.reason) for one in aside)
+    count = "1 problem" if len(aside) == 1 else f"{len(aside)} problems"
+    return PageSection(f"Put aside: {count}", text, Table(("problem", "split", "why"), rows))
 
 
 def _benchmark_text(summary: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from tasks.benchmarks.statistics import paired_bootstrap
 from tasks.errors import BadInput
 from tasks.reporting.results import Score, read_score
 from tasks.store import Artifact, fetch_uri
+from tasks.tracking import registry as names
 from tasks.tracking.registry import ModelVersion, Registry
 
 LEAST_COMMON = 0.5
@@ -131,16 +132,37 @@ def settle(registry: Registry, candidate: ModelVersion, promoted: bool) -> None:
         registry.delete_alias(candidate.name, "challenger")
 
 
-def restore(registry: Registry, name: str) -> ModelVersion | None:
-    """Make the previous champion of a model champion again, and the present one `previous`, so that doing it once more
-    takes it back. None when there is no previous one."""
-    previous, champion = registry.by_alias(name, "previous"), registry.by_alias(name, "champion")
-    if previous is None:
-        return None
-    registry.set_alias(previous, "champion")
-    if champion is not None and champion != previous:
+def chosen(registry: Registry, version: str = "") -> ModelVersion:
+    """The policy to go back to: the one of that version, else the previous champion. Raises BadInput when there is none."""
+    if not version:
+        previous = registry.by_alias(names.POLICY_MODEL, "previous")
+        if previous is None:
+            raise BadInput(f"{names.POLICY_MODEL}@previous", "does not exist: there is nothing to go back to")
+        return previous
+    found = {one.version: one for one in registry.versions(names.POLICY_MODEL)}
+    if version not in found:
+        raise BadInput(f"{names.POLICY_MODEL} version {version}", "does not exist", ", ".join(found) or "none yet")
+    return found[version]
+
+
+def restore(registry: Registry, policy: ModelVersion) -> None:
+    """Make a policy champion again, and with it the PRM of the run that registered it. Whoever was champion is `previous`
+    then. Done again it changes nothing."""
+    _crown(registry, policy)
+    for prm in registry.versions(names.PRM_MODEL):
+        if prm.tags["digest"] == policy.tags.get("prm"):
+            _crown(registry, prm)
+
+
+def _crown(registry: Registry, version: ModelVersion) -> None:
+    champion = registry.by_alias(version.name, "champion")
+    if champion == version:
+        return
+    registry.set_alias(version, "champion")
+    if champion is not None:
         registry.set_alias(champion, "previous")
-    return previous
+    if registry.by_alias(version.name, "challenger") == version:
+        registry.delete_alias(version.name, "challenger")
 
 
 def describe(tags: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.benchmarks.prepared import Prepared, choose_protocol, read_prepared
+from tasks.benchmarks.quarantine import read_quarantine
 from tasks.config import EvaluationConfig, SandboxConfig
 from tasks.errors import BadInput
 from tasks.problems import Problem, read_problems
@@ -71,6 +72,10 @@ def run(context: StageContext) -> Mapping[str, float]:
         "contamination": contamination,
         "self_proof": dict(proof),
     }
+    # problems that were put aside before the run: not asked, and in no score
+    if excluded := [one.problem_id for one in read_quarantine(folder) if one.split == settings.split]:
+        told["excluded"] = excluded
+        context.tracker.log({"eval/excluded": len(excluded)})
     (context.output / "summary.json").write_text(json.dumps(told, indent=1, sort_keys=True))
     scores = {name: told[name] for name in KS if name in told}
     context.tracker.log({f"eval/{name}": value for name, value in scores.items()})

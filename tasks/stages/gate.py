@@ -1,7 +1,7 @@
 """What the data gate judges: tables and their suites, made from artifacts (or plain folders) of one kind.
 
-A subject's references are run twice against their own tests, in the sandbox: all of an imported file, a sample of StepCode's
-(each of its references has computed its own tests).
+A subject's references are run against their own tests, in the sandbox, more than once: all of an imported file, a sample of
+StepCode's (each of its references has computed its own tests).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.config import PRMConfig, SandboxConfig
+from tasks.config import PRMConfig, SandboxConfig, ValidationConfig
 from tasks.errors import BadInput
 from tasks.rows import DEMONSTRATIONS, LABELS, PROBLEMS, RESPONSES, SAMPLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.benchmarks.importers import Reject
+    from tasks.benchmarks.quarantine import Checked
     from tasks.problems import Problem
     from tasks.validation.running import Table
 
@@ -34,7 +34,7 @@ class Gate:
 
     sandbox: SandboxConfig
     prm: PRMConfig
-    licences: Sequence[str]
+    allowed: ValidationConfig
     previous: Sequence[Path] = ()
     benchmarks: Sequence[Path] = ()
 
@@ -54,6 +54,7 @@ class Gate:
         return makers[kind](folders)
 
     def _problems(self, folders: Sequence[Path]) -> list[Table]:
+        from tasks.benchmarks.quarantine import most_allowed
         from tasks.problems import problems_from_rows
         from tasks.validation.facts import held_by_training
         from tasks.validation.running import Table
@@ -63,16 +64,19 @@ class Gate:
         rows = read_frame(PROBLEMS, _files(PROBLEMS.name, folders))
         facts = problem_facts(rows)
         problems = problems_from_rows(rows[facts["bad_tests"].isna()].to_dict("records"))
-        failing, flaky = self._references(problems)
+        checked = self._references(problems)
         asked = [problem for problem in problems if problem.split == "test"]
         training = [problem for problem in problems if problem.split == "train"]
         held = {**held_by_training(asked, training), **self._in_benchmarks(training)}
-        for column, reasons in (("reference_failure", failing), ("flaky", flaky), ("in_training", held)):
+        found = {"reference_failure": checked.failing, "poisoned": checked.poisoned, "in_training": held}
+        for column, reasons in found.items():
             facts[column] = rows["problem_id"].map(reasons).astype(object)
-        judged = problem_facts_suite([*self.licences, UNKNOWN_LICENCE])
+        licences = [*self.allowed.licences, UNKNOWN_LICENCE]
+        judged = problem_facts_suite(licences, most_allowed(self.allowed.quarantine, len(rows)), len(rows))
         return [
             Table("problems", rows, row_suite(PROBLEMS)),
             Table("problem_facts", facts, judged),
+            *_quarantine(folders),
             *_demonstrations(rows, folders),
         ]
 
@@ -87,21 +91,15 @@ class Gate:
                 reasons[reason.rpartition(" ")[2]] = reason
         return reasons
 
-    def _references(self, problems: Sequence[Problem]) -> tuple[dict[str, str], dict[str, str]]:
-        """Why references fail their own tests, and which have another verdict the second time; by problem id.
-
-        Reasons name the problem again: messages show reasons only.
-        """
-        from tasks.benchmarks.importers import check_references
+    def _references(self, problems: Sequence[Problem]) -> Checked:
+        from tasks.benchmarks.quarantine import check_references
         from tasks.stages.sandboxes import open_sandbox
 
         generated = [problem for problem in problems if problem.source == "stepcode"]
         sampled = random.Random(0).sample(generated, min(REFERENCES_SAMPLED, len(generated)))
         chosen = sampled + [problem for problem in problems if problem.source != "stepcode"]
         with open_sandbox(self.sandbox) as sandbox:
-            first, second = (_reasons(check_references(chosen, sandbox)) for _ in range(2))
-        changed = {name: f"{name}: passed once, failed once" for name in first.keys() ^ second.keys()}
-        return first, changed
+            return check_references(chosen, sandbox)
 
     def _responses(self, folders: Sequence[Path]) -> list[Table]:
         from tasks.validation.running import Table
@@ -201,8 +199,16 @@ def _demonstrations(problems: pd.DataFrame, folders: Sequence[Path]) -> list[Tab
     ]
 
 
-def _reasons(rejects: Sequence[Reject]) -> dict[str, str]:
-    return {reject.problem_id: f"{reject.problem_id}: {reject.reason}" for reject in rejects}
+def _quarantine(folders: Sequence[Path]) -> list[Table]:
+    """The problems that were put aside when the others were imported, so that whoever looks at these sees them."""
+    import pandas as pd
+
+    from tasks.benchmarks.quarantine import read_quarantine
+    from tasks.validation.running import Table
+    from tasks.validation.suites import quarantine_suite
+
+    aside = [one for folder in folders for one in read_quarantine(folder)]
+    return [Table("quarantine", pd.DataFrame(aside), quarantine_suite())] if aside else []
 
 
 def _files(name: str, folders: Sequence[Path]) -> list[Path]:

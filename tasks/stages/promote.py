@@ -193,7 +193,9 @@ def _verdict(weighed: Weighed, context: StageContext) -> str:
 def _register_policy(context: StageContext, registry: Registry, cell: Cell) -> ModelVersion:
     from tasks.tracking.registry import POLICY_MODEL
 
+    prm = context.optional_input("prm")
     evidence = {
+        **({"prm": prm.digest} if prm else {}),
         "arm": cell.score.arm,
         "seed": cell.score.seed,
         "benchmark": cell.score.summary["benchmark"],

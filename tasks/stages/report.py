@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.benchmarks.quarantine import Aside, read_quarantine
 from tasks.cache import cache_folder
 from tasks.problems import read_problems
 from tasks.stages.stage import Stage, StageContext
@@ -55,6 +57,7 @@ def run(context: StageContext) -> Mapping[str, float]:
         _of_labels(context, "audit.json"),
         matrix,
         _browser(context, matrix, [score for group in groups.values() for score in group[:1]]),
+        aside := _put_aside(context.inputs["scores"]),
     )
     write_page(page, context.output / "report.html")
     per_seed = {arm.arm: arm.per_seed for arm in arms}
@@ -67,6 +70,7 @@ def run(context: StageContext) -> Mapping[str, float]:
         "stages": stages,
         "conclusion": page.conclusion,
         "across_seeds": across,
+        **({"quarantine": [asdict(one) for one in aside]} if aside else {}),
     }
     (context.output / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True))
     for path in sorted(context.output.iterdir()):
@@ -87,11 +91,17 @@ def _browser(context: StageContext, matrix: Matrix, shown: Sequence[Score]) -> B
 
 def prompts_of(scores: Sequence[Artifact]) -> dict[str, str]:
     """Prompts of the problems that the scores were made on, by id."""
-    addresses = {uri for score in scores for uri in score.manifest["input_artifacts"]["problems"]}
-    problems = [
-        p for uri in sorted(addresses) for p in read_problems(fetch_uri(uri, cache_folder()).path, "test")
-    ]
+    problems = [p for folder in _problem_folders(scores) for p in read_problems(folder, "test")]
     return {problem.problem_id: problem.prompt for problem in problems}
+
+
+def _put_aside(scores: Sequence[Artifact]) -> list[Aside]:
+    return [one for folder in _problem_folders(scores) for one in read_quarantine(folder)]
+
+
+def _problem_folders(scores: Sequence[Artifact]) -> list[Path]:
+    addresses = {uri for score in scores for uri in score.manifest["input_artifacts"]["problems"]}
+    return [fetch_uri(uri, cache_folder()).path for uri in sorted(addresses)]
 
 
 def _cells(scores: Sequence[Score]) -> list[Score]:

@@ -49,7 +49,7 @@ def _tables(context: StageContext, subjects: Sequence[Artifact]) -> list[Table]:
     gate = Gate(
         context.config.sandbox,
         context.config.prm,
-        context.config.validation.licences,
+        context.config.validation,
         [artifact.path for artifact in context.inputs.get("previous", ())],
         [artifact.path for artifact in context.inputs.get("benchmarks", ())],
     )
@@ -98,7 +98,7 @@ def stop_on(failed: Sequence[Outcome], total: int) -> None:
 STAGE = Stage(
     name="validate",
     kind="validation",
-    version=3,
+    version=4,
     sections=("sandbox", "prm", "validation"),
     inputs={
         "subject*": "problems|responses|labels|scores",

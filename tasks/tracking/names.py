@@ -37,6 +37,7 @@ METRICS: dict[str, str] = {
     "eval/pass_at_10": "unbiased pass@10, where there are 10 samples or more per problem",
     "eval/pass_at_100": "unbiased pass@100, where there are 100 samples or more per problem",
     "eval/no_verdict": "samples the sandbox could not judge",
+    "eval/excluded": "problems of the split that were put aside before the run and not asked, where there are any",
     "time/generate": "seconds of a step spent sampling",
     "time/sandbox_wait": "seconds of a step spent waiting for verdicts after sampling was done",
     "time/score": "seconds of a step spent on log-probabilities, values and the PRM",

@@ -39,10 +39,12 @@ def row_suite(kind: RowKind) -> list[Expectation]:
     return [*suite, _unique(kind), *_within_rows(kind)]
 
 
-def problem_facts_suite(licences: Sequence[str]) -> list[Expectation]:
-    """`licences` are those that may be trained on; a problem that tells none is a warning."""
+def problem_facts_suite(licences: Sequence[str], most_poisoned: int, problems: int) -> list[Expectation]:
+    """`licences` are those that may be trained on; a problem that tells none is a warning. So are poisoned ones, as long as
+    they are not more than `most_poisoned` of all `problems`."""
     import great_expectations.expectations as gxe
 
+    poison = "a reference ends in time and memory, with the same verdict every time"
     return [
         gxe.ExpectTableRowCountToBeBetween(min_value=1),
         gxe.ExpectColumnValuesToBeBetween(
@@ -57,10 +59,19 @@ def problem_facts_suite(licences: Sequence[str]) -> list[Expectation]:
             ("in_other_splits", "no prompt stands in two splits"),
             ("in_training", "no training problem holds a problem of the benchmark"),
             ("reference_failure", "a reference passes its own tests"),
-            ("flaky", "a reference has the same verdict every time"),
         ),
-        *_should_be_empty(("no_licence", "a training problem tells its licence")),
+        gxe.ExpectColumnValuesToBeNull(
+            column="poisoned",
+            mostly=max(0.0, 1 - (most_poisoned + 0.5) / max(problems, 1)),
+            description=f"{poison}, in all but {most_poisoned} problems",
+        ),
+        *_should_be_empty(("poisoned", poison), ("no_licence", "a training problem tells its licence")),
     ]
+
+
+def quarantine_suite() -> list[Expectation]:
+    """One row per problem that was put aside: never a reason to stop, always one to be told."""
+    return _should_be_empty(("reason", "no problem was put aside"))
 
 
 def demonstration_facts_suite() -> list[Expectation]:

@@ -1,4 +1,4 @@
-"""Training problems from files: every form becomes rows, every fault is named, every reference is run."""
+"""Training problems from files: every form becomes rows, every fault is named."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from tasks.benchmarks.importers import check_references, load_problems
+from tasks.benchmarks.importers import load_problems
 from tasks.benchmarks.problem_rows import split_by_id
 from tasks.benchmarks.stepcode import generate
 from tasks.errors import BadInput
-from tasks.problems import problems_from_rows
 from tasks.rows import PROBLEMS, write_rows
 from tasks.sandbox import tests_from_json as decode
 from tasks.sandbox.program import AssertTests, CallTests, Case, StdioCase, StdioTests
@@ -192,12 +191,3 @@ def test_ground_truth_rows(tmp_path, truth, expected):
 def test_faults_in_public_rows_are_named(tmp_path, change, problem):
     with pytest.raises(BadInput, match=problem):
         load(tmp_path, {**APPS, **change})
-
-
-def test_references_are_run_and_the_failing_ones_listed(tmp_path, sandbox):
-    wrong = {**BY_CALLS, "problem_id": "mine/wrong", "reference": "    return 3 * x\n"}
-    silent = {**without(BY_CALLS, "reference"), "problem_id": "mine/silent"}
-    rows = load(tmp_path, BY_CALLS, wrong, silent, BY_ASSERTS, BY_STDIO)
-    rejects = check_references(problems_from_rows(rows), sandbox)
-    assert [reject.problem_id for reject in rejects] == ["mine/wrong"]
-    assert "failed" in rejects[0].reason

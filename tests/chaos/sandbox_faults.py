@@ -1,6 +1,6 @@
 """The sandbox's service is killed under load: no program gets a wrong verdict, and every program gets one.
 
-Problems that are poisoned are named at the data gate, before anything is spent on them.
+Problems that are poisoned are put aside before anything is spent on them, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+from tasks.benchmarks.quarantine import read_quarantine
 from tasks.errors import EXIT_BAD_INPUT, BadInput
 from tasks.sandbox import Limits, Program, Sandbox
 from tasks.sandbox.program import CallTests, Case
@@ -52,29 +54,46 @@ GOOD = 8
 
 
 def poisoned(scene: Scene) -> Tally:
-    """A problems file with tests that hang, eat memory, or pass now and then: the gate names them, and only them."""
+    """A problems file with tests that hang, eat memory, or pass now and then: they are named, and only they; where so many
+    may be put aside, a model is trained on the rest."""
     tally = Tally("problems whose tests hang, eat memory or are flaky")
     folder = scene.folder / "poisoned"
     folder.mkdir()
     references = POISON | {f"good-{number}": "    return n\n" for number in range(GOOD)}
     lines = [json.dumps(_problem(name, reference)) for name, reference in references.items()]
     (folder / "problems.jsonl").write_text("\n".join(lines))
-    common = ["--config", "smoke", "--store", f"file://{folder}/store", "--set", "sandbox.cpu_seconds=1"]
-    source = ["--set", f"data.source={folder}/problems.jsonl"]
+    source = ["--set", f"data.source={folder}/problems.jsonl", "--set", "sandbox.cpu_seconds=1"]
+    common = ["--config", "smoke", "--store", f"file://{folder}/store", *source]
     environment = {"PSGPO_CACHE": str(folder / "cache")}
-    code, child = scene.zygote.run(["prepare_problems", *common, *source], environment)
-    if not tally.check(code == 0, f"prepare_problems ended with {code}: {child.errors[-300:]}"):
-        return tally
-    subject = ["--input", f"subject={child.envelope['artifact']}"]
-    code, child = scene.zygote.run(["validate", *common, *subject], environment)
     tally.injected += len(POISON)
-    said = child.errors
-    named = {name for name in references if f"{name}:" in said}
-    told = code == EXIT_BAD_INPUT and {"hangs", "eats-memory"} <= named
-    told = told and any(name.startswith("flaky") for name in named)
-    tally.completed += tally.check(told, f"ended with {code}, named {sorted(named)}: {said[-300:]}")
-    tally.wrong += sum(name.startswith("good") for name in named)
+    code, child = scene.zygote.run(["prepare_problems", *common], environment)
+    told = {name for name in references if f"{name}:" in child.errors}
+    tally.check(code == EXIT_BAD_INPUT and {"hangs", "eats-memory"} <= told, f"{code}: {child.errors[-300:]}")
+    common += ["--set", "validation.quarantine=0.5"]
+    made: dict[str, str] = {}
+    for stage, inputs in STAGES.items():
+        given = [f"--input={name}={made[maker]}" for name, maker in inputs.items()]
+        code, child = scene.zygote.run([stage, *common, *given], environment)
+        told |= {name for name in references if f"{name}:" in child.errors}
+        if not tally.check(code == 0, f"{stage} ended with {code}: {child.errors[-300:]}"):
+            return tally
+        made[stage] = child.envelope["artifact"]
+    aside = {
+        one.problem_id for one in read_quarantine(Path(made["prepare_problems"].removeprefix("file://")))
+    }
+    tally.completed += tally.check({"hangs", "eats-memory"} <= aside, f"put aside: {sorted(aside)}")
+    tally.check(any(name.startswith("flaky") for name in told), f"no flaky one among {sorted(told)}")
+    tally.wrong += sum(name.startswith("good") for name in aside | told)
     return tally
+
+
+STAGES = {
+    "prepare_problems": {},
+    "validate": {"subject": "prepare_problems"},
+    "prepare_model": {"problems": "prepare_problems"},
+    "sft": {"problems": "prepare_problems", "model": "prepare_model"},
+}
+"""What is run on the rest, and where its inputs come from."""
 
 
 def _problem(name: str, reference: str) -> dict[str, object]:

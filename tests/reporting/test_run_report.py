@@ -6,10 +6,12 @@ import dataclasses
 
 import pytest
 
+from tasks.benchmarks.quarantine import Aside
 from tasks.reporting import figures
 from tasks.reporting.page import Page, PageSection, Table, write_page
-from tasks.reporting.results import ArmResult
+from tasks.reporting.results import ArmResult, Score
 from tasks.reporting.run_report import conclude
+from tasks.reporting.sections import protocol_section, quarantine_section
 
 RL = ArmResult("rl", (0, 1), (0.2, 0.22), 0.21, 0.18, 0.24, None, 40, 50.0, 50.0)
 PSGPO = ArmResult("psgpo", (0, 1), (0.3, 0.32), 0.31, 0.27, 0.35, (0.10, 0.05, 0.15), 40, 50.0, 250.0)
@@ -58,6 +60,18 @@ def test_page_escapes_what_models_wrote(tmp_path):
     html = (tmp_path / "report.html").read_text()
     assert "<b>" not in html
     assert "&lt;b&gt;" in html
+
+
+def test_problems_that_were_put_aside_are_told_with_their_reasons():
+    summary = {"benchmark": "file", "problems": 3, "samples": 6, "no_verdict": 0, "protocol": "p"}
+    whole = Score("rl", 0, summary)
+    less = Score("rl", 1, summary | {"excluded": ["p7"]})
+    assert "in no score: p7." in protocol_section([whole, less]).text
+    assert "Put aside" not in protocol_section([whole]).text
+    section = quarantine_section([Aside("p7", "test", "p7: timeout")])
+    assert section.title == "Put aside: 1 problem"
+    assert section.table is not None
+    assert section.table.rows == (("p7", "test", "p7: timeout"),)
 
 
 @pytest.mark.parametrize("arm", ["rl", "psgpo", "an_arm_without_a_fixed_colour"])

@@ -347,3 +347,34 @@ def test_the_way_back_and_back_again(
         assert main(["rollback"]) == 0
         assert (holder(registry, "champion"), holder(registry, "previous")) == (champion[0], previous[0])
         assert holder(registry, "champion", "PRM_MODEL") == prm
+
+
+def test_the_way_back_brings_the_prm_of_its_run(bench: Workbench, registry: Registry) -> None:
+    """Also where the champion on top of it came with the same PRM, or with none."""
+    prms = bench.prm("first"), bench.prm("second")
+    cells = [bench.cell("psgpo", seed, passed) for seed, passed in enumerate((10, 25, 40, 55))]
+    for cell, prm in zip(cells, (prms[0], prms[1], prms[1], None), strict=True):
+        bench.promote([cell], prm)
+    assert holder(registry, "champion", "PRM_MODEL") == prms[1]
+    assert main(["rollback"]) == 0
+    assert holder(registry, "champion") == cells[2][0]
+    assert holder(registry, "champion", "PRM_MODEL") == prms[1]
+    (first,) = [one.version for one in versions(registry) if one.tags["artifact"] == cells[0][0]]
+    for _ in range(2):  # tried again, it stays
+        assert main(["rollback", "--to", first]) == 0
+        assert (holder(registry, "champion"), holder(registry, "previous")) == (cells[0][0], cells[2][0])
+        assert holder(registry, "champion", "PRM_MODEL") == prms[0]
+
+
+def test_looking_for_the_way_back_changes_nothing_and_an_unknown_version_is_refused(
+    bench: Workbench, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = bench.cell("rl", 0, 20), bench.cell("psgpo", 0, 50)
+    bench.promote([first])
+    bench.promote([second])
+    assert main(["rollback", "--look"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert "rl seed 0 at pass@1 0.333" in found["note"]
+    assert main(["rollback", "--to", "9"]) == 64
+    assert "version 9: does not exist; allowed: 1, 2" in capsys.readouterr().err
+    assert holder(registry, "champion") == second[0]

@@ -23,11 +23,13 @@ def good() -> Frames:
 
 def tables(frames: Frames) -> list[Table]:
     problems = problem_facts(frames["problems"]).assign(
-        reference_failure=frames.get("failures"), flaky=frames.get("flaky"), in_training=frames.get("held")
+        reference_failure=frames.get("failures"),
+        poisoned=frames.get("poisoned"),
+        in_training=frames.get("held"),
     )
     return [
         Table("problems", frames["problems"], row_suite(PROBLEMS)),
-        Table("problem_facts", problems, problem_facts_suite(["MIT"])),
+        Table("problem_facts", problems, problem_facts_suite(["MIT"], 1, len(problems))),
         Table("responses", frames["responses"], row_suite(RESPONSES)),
         Table("response_facts", response_facts(frames["responses"]), response_facts_suite()),
         Table("labels", frames["labels"], row_suite(LABELS)),
@@ -146,7 +148,7 @@ PLANTED = {
         "reference_failure",
         NULL,
     ),
-    "flaky reference": (reason("flaky", "p1: passed once"), "problem_facts", "flaky", NULL),
+    "poisoned reference": (reason("poisoned", "p1: timeout"), "problem_facts", "poisoned", NULL),
     "problem known from training": (reason("held", "p1: is in p0"), "problem_facts", "in_training", NULL),
     "licence that is not allowed": (
         put("problems", 1, licence="GPL-3.0-only"),
@@ -212,7 +214,7 @@ def test_good_rows_meet_every_expectation_and_pages_tell_of_it(tmp_path: Path) -
     assert len(outcomes) > 50
     assert [outcome for outcome in outcomes if not outcome.success] == []
     warnings = {outcome.column for outcome in outcomes if outcome.warning}
-    assert warnings == {"no_licence", "timeout", "positive"}
+    assert warnings == {"poisoned", "no_licence", "timeout", "positive"}
     assert (tmp_path / "index.html").is_file()
     assert len(list((tmp_path / "validations").rglob("*.html"))) == len(tables(good()))
 
