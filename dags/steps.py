@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +15,21 @@ from airflow.sdk.exceptions import AirflowSkipException
 from dags.airflow_api import write_run_note
 from dags.jobs import JobOperator, artifacts
 from dags.links import DataDocsLink, MlflowLink, ReportLink
+from dags.notices import CAUSE
 
 PROMOTE, KEEP = "Promote", "Keep the champion"
 PATIENCE = timedelta(days=7)
 """How long a person has to answer; then the champion stays."""
+
+
+_EVIDENCE = """{{ ti.xcom_pull(task_ids='weigh')['evidence'] }}
+
+[Report]({{ ti.xcom_pull(task_ids='report', key='report_link') }})
+"""
+_ANSWERS = f"""
+**{PROMOTE}**: it becomes `champion`, and the present one `previous` (*PSGPO: roll back* takes that back).
+**{KEEP}**: it is registered as `challenger`; so it is when nobody answers within {PATIENCE.days} days.
+"""
 
 
 class PlanOperator(JobOperator):
@@ -88,7 +101,7 @@ class ApproveOperator(HITLOperator):
     def __init__(self, **airflow: Any) -> None:
         super().__init__(
             subject="Promote {{ ti.xcom_pull(task_ids='weigh')['candidate'] }}?",
-            body="{{ ti.xcom_pull(task_ids='weigh')['evidence'] }}",
+            body=_EVIDENCE + _ANSWERS,
             options=[PROMOTE, KEEP],
             defaults=KEEP,
             response_timeout=PATIENCE,
@@ -140,15 +153,26 @@ class ConcludeOperator(JobOperator):
     def _arguments(self, context: Any) -> tuple[str, ...]:
         dag_id, run_id = context["ti"].dag_id, context["run_id"]
         states = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id])[run_id]
-        failed = sorted(name for name, state in states.items() if str(state) == "failed")
+        failed = list(_failures(context, states))
         parent = ("--parent", self._plan["parent_run_id"], "--status", "FAILED" if failed else "FINISHED")
         told = ("--started", context["dag_run"].start_date.isoformat())
         told += ("--expected", str(self._plan.get("expected_seconds", 0)))
         if failed:
-            return (*parent, *told, "--failed", ", ".join(failed))
+            return (*parent, *told, *(argument for one in failed for argument in ("--failed", one)))
         told += ("--verdict", _verdict(context, states))
         reports = tuple(artifacts(self.inputs["report"]))
         return (*parent, *told, *(argument for uri in reports for argument in ("--report", uri)))
+
+
+def _failures(context: Any, states: dict[str, Any]) -> Iterator[str]:
+    """Failed tasks by name, with what they left behind as their cause. A mapped task's state is named `task_3`."""
+    tasks = context["dag"].task_ids
+    for name in sorted(name for name, state in states.items() if str(state) == "failed"):
+        task, index = (name, "-1") if name in tasks else name.rsplit("_", 1)
+        cause = None
+        with suppress(Exception):  # a note without the cause is better than none
+            cause = context["ti"].xcom_pull(key=CAUSE, task_ids=task, map_indexes=int(index))
+        yield f"{name}: {cause}" if cause else name
 
 
 def _verdict(context: Any, states: dict[str, Any]) -> str:

@@ -20,6 +20,9 @@ from tasks.store import fetch_uri
 from tasks.tracking.parents import close_parent_run
 from tasks.tracking.server import as_stage_errors
 
+_MOST_FAILED, _MOST_LETTERS = 3, 600
+"""Of failed tasks in a note: how many, and how much each says."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Raises TryAgain when the server is down, BadInput when it refuses."""
@@ -30,7 +33,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--started", help="when the run began, ISO 8601 with time zone")
     parser.add_argument("--expected", type=float, default=0, help="wall seconds the plan expected")
     parser.add_argument("--verdict", default="", help="what became of the candidate")
-    parser.add_argument("--failed", default="", help="names of failed tasks")
+    parser.add_argument(
+        "--failed", action="append", default=[], help="a failed task, and why; any number of times"
+    )
     arguments = parser.parse_args(argv)
     folder = fetch_uri(arguments.report, cache_folder()).path if arguments.report else None
     took = _seconds_since(arguments.started)
@@ -53,12 +58,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def result_lines(
-    report: Path | None, verdict: str, failed: str, expected: float, took: float
+    report: Path | None, verdict: str, failed: Sequence[str], expected: float, took: float
 ) -> Iterator[str]:
     """The result in three lines of Markdown; for a failed run what failed and what to do."""
+    yield from (f"**Failed** {one[:_MOST_LETTERS]}" for one in failed[:_MOST_FAILED])
+    if len(failed) > _MOST_FAILED:
+        yield f"**Failed** {len(failed) - _MOST_FAILED} more"
     if failed:
-        yield f"**Failed** {failed}"
-        yield "Everything computed so far is kept: clear the failed task, or trigger again with the same settings."
+        yield "Everything computed so far is kept. Mend what is named and trigger again; if a task was killed, clear it."
     if report:
         yield f"**Result** {json.loads((report / 'results.json').read_text())['conclusion']}"
     if verdict:

@@ -92,19 +92,16 @@ def evidence_table(
 ) -> str:
     """The evidence as a Markdown table: what a person who approves the promotion reads."""
     summary = score.summary
-    checked = [_validation(artifact)["outcomes"] for artifact in validations]
-    warnings = sum(not outcome["success"] for outcomes in checked for outcome in outcomes)
+    compared = f"{decision.reason} (must be above {100 * least_lead:+.1f})"
+    asked = "the test split of the problems" if summary["benchmark"] == "file" else summary["benchmark"]
     found = summary.get("contamination") or {}
     rows = [
         ("candidate", f"{score.arm} seed {score.seed}, pass@1 {100 * summary['pass_at_1']:.1f} %"),
         ("champion", describe(champion.tags) if champion else "none yet"),
-        ("comparison", f"{decision.reason} (must be above {100 * least_lead:+.1f})"),
-        ("benchmark", f"{summary['benchmark']}, {len(summary['per_problem'])} problems"),
+        ("comparison", compared if champion else "none: the first champion needs no lead"),
+        ("benchmark", f"{asked}, {len(summary['per_problem'])} problems"),
         ("arms, mean of seeds", ", ".join(f"{arm} {100 * value:.1f} %" for arm, value in arms.items())),
-        (
-            "validation",
-            f"{sum(map(len, checked))} expectations in {len(validations)} suites, {warnings} warnings",
-        ),
+        ("validation", _checked(validations)),
         (
             "contamination",
             f"{found['exact']} exact, {found['overlapping']} overlapping" if found else "not measured",
@@ -112,6 +109,14 @@ def evidence_table(
         ("against it", "; ".join(against) or "nothing"),
     ]
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _checked(validations: Sequence[Artifact]) -> str:
+    """How much was expected of the data, and what did not hold."""
+    outcomes = [one for artifact in validations for one in _validation(artifact)["outcomes"]]
+    warnings = [one["description"] or one["expectation"] for one in outcomes if not one["success"]]
+    told = f"{len(outcomes)} expectations in {len(validations)} suites, {len(warnings)} warnings"
+    return f"{told} (does not hold: {'; '.join(dict.fromkeys(warnings))})" if warnings else told
 
 
 def settle(registry: Registry, candidate: ModelVersion, promoted: bool) -> None:
@@ -141,7 +146,9 @@ def chosen(registry: Registry, version: str = "") -> ModelVersion:
         return previous
     found = {one.version: one for one in registry.versions(names.POLICY_MODEL)}
     if version not in found:
-        raise BadInput(f"{names.POLICY_MODEL} version {version}", "does not exist", ", ".join(found) or "none yet")
+        raise BadInput(
+            f"{names.POLICY_MODEL} version {version}", "does not exist", ", ".join(found) or "none yet"
+        )
     return found[version]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dags import airflow_api
+from dags.steps import _failures
+from tasks.conclude import result_lines
 from tests.dags.serving import JsonHandler, serving
 
 CONTEXT = {"ti": SimpleNamespace(dag_id="psgpo_train"), "run_id": "night"}
@@ -53,3 +55,27 @@ def test_a_server_that_stays_unwell_is_the_cause(server: Any) -> None:
     server.refused = 3
     assert "HTTP Error 500" in airflow_api.write_run_note(CONTEXT, "**Result** rl")
     assert server.kept == []
+
+
+def test_a_failed_run_names_its_tasks_and_what_they_said() -> None:
+    said = {
+        ("sft", -1): "sft: exit code 1: out of memory",
+        ("arms.evaluate", 2): "evaluate: no such artifact",
+    }
+    context = {
+        "dag": SimpleNamespace(task_ids=["plan", "sft", "baseline", "arms.evaluate"]),
+        "ti": SimpleNamespace(
+            xcom_pull=lambda key, task_ids, map_indexes: said[task_ids, map_indexes]  # none is an error
+        ),
+    }
+    states = {"plan": "success", "sft": "failed", "baseline": "failed", "arms.evaluate_2": "failed"}
+    named = list(_failures(context, states))
+    assert named == [
+        "arms.evaluate_2: evaluate: no such artifact",
+        "baseline",
+        "sft: sft: exit code 1: out of memory",
+    ]
+    note = list(result_lines(None, "", [*named, "report"], 0.0, 120.0))
+    assert note[:4] == [*(f"**Failed** {one}" for one in named), "**Failed** 1 more"]
+    assert "trigger again" in note[4]
+    assert list(result_lines(None, "", [], 0.0, 120.0)) == ["**Time** 2 min"]

@@ -52,7 +52,9 @@ class Workbench:
     def validation(self) -> str:
         name = "clean"
         if not (self.folder / "made" / f"validation-{name}").exists():
-            report = {"success": True, "outcomes": [{"success": True}, {"success": False}]}
+            held = {"success": True, "description": "", "expectation": "expect_it"}
+            missed = {"success": False, "description": "both labels occur", "expectation": "expect_that"}
+            report = {"success": True, "outcomes": [held, missed]}
             self._validation = self.publish("validation", name, {"validation.json": json.dumps(report)})
         return self._validation
 
@@ -326,7 +328,7 @@ def test_weighing_changes_nothing_and_asks_only_where_there_is_something_to_appr
         told = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert (told["promotable"], told["ask"]) == (promotable, promotable)
         assert "| champion | rl seed 0 at pass@1 0.500 |" in told["evidence"]
-        assert "2 expectations in 1 suites, 1 warnings" in told["evidence"]
+        assert "2 expectations in 1 suites, 1 warnings (does not hold: both labels occur)" in told["evidence"]
     assert holder(registry, "champion") == champion[0]
     assert holder(registry, "challenger") == ""
 
