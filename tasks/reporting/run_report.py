@@ -141,17 +141,30 @@ def conclude(arms: Sequence[ArmResult]) -> str:
 
 
 def _compare_equal_updates(arms: Sequence[ArmResult]) -> str:
+    """The best arm beside plain RL; plain RL, where it is the best, beside the next."""
     best = max(arms, key=lambda arm: arm.pass_at_1)
+    others = [arm for arm in arms if arm is not best]
     baseline = next((arm for arm in arms if arm.arm == BASELINE_ARM), None)
-    if baseline is None or best is baseline:
+    if baseline is None or not others:
         interval = f"[{_percent(best.low)}, {_percent(best.high)}]"
         return f"{best.arm} has the highest pass@1: {_percent(best.pass_at_1)} {interval}."
-    assert best.gain is not None
-    difference, low, high = best.gain
+    if best is not baseline:
+        return _lead(best, f"{_percent(baseline.pass_at_1)} of the RL baseline", best.gain)
+    following = max(others, key=lambda arm: arm.pass_at_1)
+    assert following.gain is not None
+    difference, low, high = following.gain
+    against = f"{_percent(following.pass_at_1)} of {following.arm}, the next"
+    return _lead(best, against, (0 - difference, 0 - high, 0 - low))
+
+
+def _lead(best: ArmResult, against: str, gain: tuple[float, float, float] | None) -> str:
+    assert gain is not None
+    difference, low, high = gain
     sure = "clear of zero" if low > 0 else "not clear of zero: more problems or seeds are needed to be sure"
+    has = "has the highest pass@1" if difference > 0 else "is ahead of none in pass@1"
     return (
-        f"{best.arm} has the highest pass@1, {_percent(best.pass_at_1)} against {_percent(baseline.pass_at_1)} of the RL "
-        f"baseline; paired difference {_points(difference)} points [{_points(low)}, {_points(high)}], {sure}."
+        f"{best.arm} {has}, {_percent(best.pass_at_1)} against {against}; paired difference {_points(difference)} points "
+        f"[{_points(low)}, {_points(high)}], {sure}."
     )
 
 

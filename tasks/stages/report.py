@@ -176,7 +176,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=6,
+    version=7,
     sections=("profile",),
     inputs={
         "scores*": "scores",

@@ -57,7 +57,7 @@ def problem_facts_suite(licences: Sequence[str], most_poisoned: int, problems: i
             ("bad_tests", "tests can be read"),
             ("empty_prompt", "a prompt says something"),
             ("in_other_splits", "no prompt stands in two splits"),
-            ("in_training", "no training problem holds a problem of the benchmark"),
+            ("in_training", "no training problem holds a problem of a benchmark or of the test split"),
             ("reference_failure", "a reference passes its own tests"),
         ),
         gxe.ExpectColumnValuesToBeNull(

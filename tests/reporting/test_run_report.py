@@ -29,9 +29,20 @@ def test_conclusion_says_when_the_difference_may_be_noise():
 
 
 def test_conclusion_reports_a_winning_baseline():
-    assert conclude([dataclasses.replace(RL, pass_at_1=0.5), PSGPO]).startswith(
-        "rl has the highest pass@1: 50.0 %"
+    behind = dataclasses.replace(PSGPO, gain=(-0.19, -0.25, -0.13))
+    far_behind = dataclasses.replace(PSGPO, arm="dense", pass_at_1=0.1, gain=(-0.4, -0.45, -0.35))
+    assert conclude([dataclasses.replace(RL, pass_at_1=0.5), far_behind, behind]) == (
+        "rl has the highest pass@1, 50.0 % against 31.0 % of psgpo, the next; paired difference +19.0 points "
+        "[+13.0, +25.0], clear of zero."
     )
+    assert conclude([RL]) == "rl has the highest pass@1: 21.0 % [18.0 %, 24.0 %]."
+
+
+def test_conclusion_names_no_winner_where_there_is_none():
+    same = dataclasses.replace(PSGPO, pass_at_1=0.21, gain=(0.0, -0.03, 0.03))
+    text = conclude([RL, same])
+    assert text.startswith("rl is ahead of none in pass@1, 21.0 % against 21.0 % of psgpo, the next")
+    assert "+0.0 points [-3.0, +3.0], not clear of zero" in text
 
 
 def test_the_long_baseline_is_compared_by_compute_not_by_updates():
