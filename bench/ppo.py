@@ -112,6 +112,8 @@ def time_steps(model: Any, tokenizer: Any, rounds: int, peers: dict[str, Peer]) 
         _, now["update"] = _timed(lambda b=batch, n=number: trainer.update(b, n))
         now["step"] = sum(now.values())
         _, now["transformers_generate"] = _timed(lambda r=responses: transformers_generate(model, r))
+        _, now["floor_score"] = _timed(lambda r=responses: bare_passes(model, r, 4, learning=False))
+        _, now["floor_update"] = _timed(lambda r=responses: bare_passes(model, r, 2, learning=True))
         now |= {name: peer.step() for name, peer in peers.items()}
         for name, value in now.items() if number else ():
             seconds.setdefault(name, []).append(value)
@@ -126,6 +128,9 @@ def speed(seconds: dict[str, list[float]]) -> dict[str, Any]:
         "spread": round(max(seconds["step"]) / best["step"], 2),
         "share_of_step": {
             name: round(best[name] / best["step"], 3) for name in ("generate", "score", "update")
+        },
+        "bare_passes_share": {
+            name: round(best[f"floor_{name}"] / best[name], 3) for name in ("score", "update")
         },
         "sampling_tokens_per_second": round(tokens / best["generate"]),
         "transformers_tokens_per_second": round(tokens / best["transformers_generate"]),
@@ -288,6 +293,23 @@ def transformers_generate(model: Any, responses: list[Response]) -> None:
         max_new_tokens=RESPONSE_TOKENS,
         pad_token_id=0,
     )
+
+
+def bare_passes(model: Any, responses: Sequence[Response], count: int, learning: bool) -> None:
+    """What no trainer can do without: passes of the trunk alone over all tokens, in micro-batches like the trainer's.
+
+    Scoring takes four (policy, reference, critic, PRM), an update two with their way back (policy, critic).
+    """
+    rows = [[*response.prompt, *response.tokens[:-1]] for response in responses]
+    groups = micro_batches([len(row) + 1 for row in rows], PPOConfig().tokens_per_micro_batch)
+    with torch.set_grad_enabled(learning):
+        for _ in range(count):
+            for group in groups:
+                tokens = torch.tensor([rows[index] for index in group])
+                hidden = model.base_model(tokens, use_cache=False).last_hidden_state
+                if learning:
+                    hidden.sum().backward()
+            model.zero_grad(set_to_none=True)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
