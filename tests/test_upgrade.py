@@ -19,7 +19,9 @@ from tasks.sandbox.program import CallTests, Case
 from tasks.store import Checkpoints, open_store, publish
 from tasks.store.artifacts import artifact_key, digest_of, seal_of
 from tasks.tracking.runs import open_tracker
+from tests import servers
 from tests.chaos.tracked import tracked_below
+from tests.conftest import free_port
 from tests.stages.toy import main
 
 pytestmark = pytest.mark.usefixtures("_default_signals")
@@ -134,6 +136,19 @@ def test_an_older_airflow_database_is_migrated(tmp_path: Path) -> None:
     assert not needs_migration(settings)
     (settings.airflow_home / "migrated").write_text("3.1.0")
     assert needs_migration(settings)
+
+
+@pytest.mark.usefixtures("mlflow_server")
+def test_an_older_mlflow_database_is_refused_with_the_way_on(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By MLflow itself, whose last words the stack shows. The database is that of the tests' server."""
+    made = next(tmp_path_factory.getbasetemp().glob("mlflow*/mlflow.db"))
+    with sqlite3.connect(made) as database, sqlite3.connect(tmp_path / "mlflow.db") as copy:
+        database.backup(copy)
+        copy.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+    with pytest.raises(RuntimeError, match="mlflow db upgrade"):
+        servers.mlflow_server(tmp_path, free_port()).start()
 
 
 def test_an_older_profile_names_the_setting(tmp_path: Path) -> None:
