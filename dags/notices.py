@@ -6,12 +6,16 @@ psgpo_notice_webhook  `https://HOST/PATH`: is sent JSON; chats show its `text`
 psgpo_notice_email    `smtp://USER:PASSWORD@HOST:587/?to=A&from_email=B&disable_ssl=true`: a server of Airflow's SMTP hook
 
 A task that fails leaves its cause behind (an XCom), because what Airflow runs for a failed run does not know it.
+
+What Airflow 3.3 runs for a late run holds a token that opens no connection of its database (apache/airflow#66141, mended
+later): late runs are told of through connections that stand in the scheduler's environment.
 """
 
 from __future__ import annotations
 
 import html
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,12 +25,13 @@ from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 from airflow.sdk import BaseNotifier, Connection, DeadlineAlert, DeadlineReference, SyncCallback
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 
 WEBHOOK, EMAIL = "psgpo_notice_webhook", "psgpo_notice_email"
 CAUSE = "cause"
 _MOST_LETTERS = 1000
 _TIMEOUT_SECONDS = 20
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,9 @@ class LateNotice(BaseNotifier):
 
 def notices(deadline: timedelta) -> dict[str, Any]:
     """Arguments of a DAG: it tells when a run has failed, and when one is not done after `deadline`."""
-    alert = DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, deadline, SyncCallback(LateNotice))
+    # Seconds, because with a timedelta Airflow 3.3 answers 500 when a run is cleared (apache/airflow#70368).
+    seconds: Any = deadline.total_seconds()
+    alert = DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, seconds, SyncCallback(LateNotice))
     return {"on_failure_callback": FailureNotice(), "deadline": alert}
 
 
@@ -105,6 +112,9 @@ def send(message: Message) -> None:
         try:
             connection = Connection.get(name)
         except AirflowNotFoundException:
+            continue
+        except AirflowSecretsBackendAccessDenied:
+            _LOG.warning("%s cannot be read here: set AIRFLOW_CONN_%s for the scheduler", name, name.upper())
             continue
         try:
             deliver(connection, message)

@@ -103,19 +103,19 @@ def something_new(plan: dict[str, Any]) -> bool:
     timeout=PATIENCE.total_seconds(),
     trigger_rule=TriggerRule.NONE_FAILED,
 )
-def trained(run_id: str) -> bool:
-    """Waits for the training run without holding a slot meanwhile."""
-    state = str(get_current_context()["ti"].get_dagrun_state(TRAINING, run_id))
+def trained(started: str) -> bool:
+    """Waits for the training run without holding a slot meanwhile. (`run_id` is a name that Airflow refuses here.)"""
+    state = str(get_current_context()["ti"].get_dagrun_state(TRAINING, started))
     if state == "failed":
-        raise AirflowFailException(f"the run {run_id} of {TRAINING} failed: see that run")
+        raise AirflowFailException(f"the run {started} of {TRAINING} failed: see that run")
     return state == "success"
 
 
 @task
-def conclude(plan: dict[str, Any], run_id: str) -> str:
+def conclude(plan: dict[str, Any], started: str) -> str:
     """The plan and the training's result as this run's note."""
     context = get_current_context()
-    result = context["ti"].xcom_pull(dag_id=TRAINING, run_id=run_id, task_ids="conclude") or {}
+    result = context["ti"].xcom_pull(dag_id=TRAINING, run_id=started, task_ids="conclude") or {}
     note = "\n\n".join([f"**Plan** {plan['summary']}", result.get("note", "")])
     if trouble := write_run_note(context, note):
         print(f"no note on the run's page: {trouble}")

@@ -287,7 +287,9 @@ def _text(value: Any) -> str:
     """A value as people write it."""
     if isinstance(value, bool):
         return YES_OR_NO[str(value).lower()]
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(str, value))}]" if value else ""
+    return str(value)
 
 
 def _lines(text: Any) -> list[str]:

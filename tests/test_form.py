@@ -40,6 +40,8 @@ def test_lists_are_told_what_they_are_and_switches_are_yes_or_no() -> None:
     assert by_key["arms.n_seeds"].description.startswith("How often each arm is trained")
     assert by_key["promotion.approval"].labels == {"true": "yes", "false": "no"}
     assert "Empty: no." in by_key["promotion.approval"].description
+    models = next(field for field in form_fields(EVALUATION) if field.key == "compare.models")
+    assert "Empty: none." in models.description
     assert set(PROFILES_IN_WORDS) == set(profile_names())
 
 

@@ -12,7 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from infra.airflow_objects import NOTICES
+from infra.airflow_objects import NOTICES, connections
 from infra.local.settings import ROOT, Settings
 
 ADMIN = "admin"
@@ -106,7 +106,10 @@ def _airflow(settings: Settings) -> dict[str, str]:
     # How tasks write the note of their run. Jobs do not get it: nothing of Airflow's is passed on to them.
     login = f"{ADMIN}:{admin_password(settings)}"
     connection = f"http://{login}@127.0.0.1:{settings.airflow_port}"
-    return {"AIRFLOW_HOME": str(home), "AIRFLOW_CONN_PSGPO_AIRFLOW": connection} | {
+    # What tells of late runs can read no other connections (dags/notices.py).
+    known = {"psgpo_airflow": connection, **connections(os.environ)}
+    named = {f"AIRFLOW_CONN_{name.upper()}": address for name, address in known.items()}
+    return {"AIRFLOW_HOME": str(home), **named} | {
         f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
         for section, values in options.items()
         for name, value in values.items()

@@ -17,6 +17,7 @@ import pytest
 
 from tests.dags.serving import serving
 
+DENIED = "denied"
 LOG = "http://airflow/dags/psgpo_train/runs/night/tasks/sft?try_number=3"
 
 
@@ -80,12 +81,14 @@ def _only_what_a_test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
+    from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 
     def get(name: str) -> Connection:
         uri = os.environ.get(f"AIRFLOW_CONN_{name.upper()}")
         if uri is None:
             raise AirflowNotFoundException(name)
+        if uri == DENIED:
+            raise AirflowSecretsBackendAccessDenied(name)
         return Connection.from_uri(uri, conn_id=name)
 
     monkeypatch.setattr(Connection, "get", get)
@@ -213,6 +216,17 @@ def test_what_airflow_runs_for_a_missed_deadline_sends_it(dags: dict[str, Any], 
     assert [message["event"] for _, message in chat] == ["is late"]
 
 
+def test_a_connection_that_may_not_be_read_stops_no_other(
+    letters: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dags.notices import Message, send
+
+    monkeypatch.setenv("AIRFLOW_CONN_PSGPO_NOTICE_WEBHOOK", DENIED)
+    send(Message("is late", "psgpo_train", "night", "", "it goes on", ""))
+    assert len(letters) == 1
+    assert "set AIRFLOW_CONN_PSGPO_NOTICE_WEBHOOK for the scheduler" in caplog.text
+
+
 def test_what_airflow_runs_for_a_failed_run_sends_it(chat: list[Any]) -> None:
     from airflow.callbacks.callback_requests import DagCallbackRequest
     from airflow.dag_processing.dagbag import DagBag
@@ -243,6 +257,7 @@ def test_every_dag_tells_of_failed_and_late_runs_and_no_task_tells_by_itself(dag
         ]
         (alert,) = dag.deadline
         assert alert.callback.path == "dags.notices.LateNotice"
+        assert isinstance(alert.interval, float)  # else the run cannot be cleared
         for task in dag.tasks:
             found = task.partial_kwargs if task.is_mapped else vars(task)
             left = found["on_failure_callback"]

@@ -65,6 +65,22 @@ def test_every_task_has_owner_retries_and_timeout(dags: dict[str, Any]) -> None:
             assert timedelta(0) < timeout <= timedelta(hours=13)
 
 
+def test_no_task_has_an_argument_that_airflow_passes_itself(dags: dict[str, Any]) -> None:
+    """Decorated sensors refuse such names, and only when they run."""
+    from inspect import signature
+
+    reserved = {"run_id", "dag", "dag_run", "task", "ti", "params", "conn", "var", "ds", "ts", "reason"}
+    functions = [
+        task.python_callable
+        for dag in dags.values()
+        for task in dag.tasks
+        if hasattr(task, "python_callable")
+    ]
+    assert {"trained", "conclude", "something_new"} <= {function.__name__ for function in functions}
+    for function in functions:
+        assert not reserved & set(signature(function).parameters), function.__name__
+
+
 def test_only_jobs_take_slots_of_the_job_pool(dags: dict[str, Any]) -> None:
     for dag in dags.values():
         for task in dag.tasks:

@@ -12,6 +12,7 @@ import pytest
 from infra.local.environment import admin_password, stack_environment
 from infra.local.settings import ROOT, Settings, read_settings
 from tasks.errors import BadInput
+from tasks.jobs import JobSpec, as_process
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +73,15 @@ def test_the_users_own_airflow_and_mlflow_settings_stay_out(
     assert "AIRFLOW_CONN_X" not in environment
 
 
-def test_addresses_of_notices_reach_airflow_s_database_and_no_job(
+def test_addresses_of_notices_reach_the_scheduler_and_no_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("NOTICE_EMAIL", "NOTICE_WEBHOOK"):
-        monkeypatch.setenv(name, "smtp://user:secret@host")
+    monkeypatch.setenv("NOTICE_EMAIL", "smtp://user:secret@host")
+    monkeypatch.setenv("NOTICE_WEBHOOK", "")
     monkeypatch.setenv("NOTICED", "something else")
     environment = stack_environment(Settings(tmp_path, 8080, 5001))
-    assert "smtp://user:secret@host" not in environment.values()
-    assert environment["NOTICED"] == "something else"
+    assert environment["AIRFLOW_CONN_PSGPO_NOTICE_EMAIL"] == "smtp://user:secret@host"
+    assert "AIRFLOW_CONN_PSGPO_NOTICE_WEBHOOK" not in environment
+    job = as_process(JobSpec("sft", (), 100, 1.0), environment).env
+    assert "smtp://user:secret@host" not in job.values()
+    assert job["NOTICED"] == "something else"
