@@ -105,10 +105,10 @@ def something_new(plan: dict[str, Any]) -> bool:
 )
 def trained(started: str) -> bool:
     """Waits for the training run without holding a slot meanwhile. (`run_id` is a name that Airflow refuses here.)"""
-    state = str(get_current_context()["ti"].get_dagrun_state(TRAINING, started))
+    state = get_current_context()["ti"].get_dagrun_state(TRAINING, started)
     if state == "failed":
         raise AirflowFailException(f"the run {started} of {TRAINING} failed: see that run")
-    return state == "success"
+    return bool(state == "success")
 
 
 @task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,31 @@ def test_the_start_goes_without_waiting_and_finds_a_run_it_started_before(
     assert (asked.wait_for_completion, asked.reset_dag_run) == (False, False)
     assert list(pushed.values()) == ["http://airflow/dags/psgpo_train/runs/retrain_r"]
     assert [link.get_link(train, ti_key=None) for link in train.operator_extra_links] == list(pushed.values())
+
+
+@pytest.mark.parametrize(("state", "done"), [("queued", False), ("running", False), ("success", True)])
+def test_it_waits_for_the_end_of_the_training(
+    retrain: Any, monkeypatch: pytest.MonkeyPatch, state: str, done: bool
+) -> None:
+    assert waiting(retrain, monkeypatch, state)() is done
+
+
+def test_a_failed_training_is_named(retrain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match="the run retrain_r of psgpo_train failed"):
+        waiting(retrain, monkeypatch, "failed")()
+
+
+def waiting(retrain: Any, monkeypatch: pytest.MonkeyPatch, state: str) -> Callable[[], bool]:
+    """What `trained` does when Airflow tells this state, in the type in which it tells it."""
+    from airflow.sdk.api.datamodels._generated import DagRunStateResponse
+
+    told = DagRunStateResponse.model_validate({"state": state}).state
+    ti = SimpleNamespace(get_dagrun_state=lambda dag_id, run_id: told)
+    look = retrain.get_task("trained").python_callable
+    monkeypatch.setitem(look.__globals__, "get_current_context", lambda: {"ti": ti})
+    return lambda: bool(look("retrain_r"))
 
 
 def test_the_form_is_generated_and_its_defaults_are_valid(retrain: Any) -> None:
