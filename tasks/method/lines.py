@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from tokenize import TokenInfo
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_BLANK = " \t\f\r\n"  # to Python any other white space, such as U+2028, is an error outside of strings
 _LAYOUT = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 )
@@ -99,5 +100,5 @@ def _failed_at(error: Exception) -> int:
 
 
 def _looks_neutral(line: str) -> bool:
-    text = line.strip()
+    text = line.strip(_BLANK)
     return not text or text.startswith("#")
