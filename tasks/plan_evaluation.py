@@ -25,7 +25,7 @@ from tasks.errors import BadInput
 from tasks.form import EVALUATION, read_form
 from tasks.plan import check_model, open_parent, read_conf
 from tasks.store import open_store
-from tasks.store.artifacts import read_manifest, split_address
+from tasks.store.artifacts import MANIFEST, read_manifest, split_address
 from tasks.tracking.server import as_stage_errors
 
 if TYPE_CHECKING:
@@ -125,9 +125,12 @@ def find_model(address: str) -> Model:
         from tasks.tracking.registry import POLICY_MODEL
 
         return _registered(address, POLICY_MODEL, alias=address)
-    if Path(address).expanduser().is_dir():
+    folder = Path(address).expanduser().resolve()
+    if (folder / MANIFEST).is_file() and not (folder / "config.json").is_file():
+        return _artifact(f"file://{folder}")  # a policy's folder in a store on disk
+    if folder.is_dir():
         check_model(address, "")
-        return Model(Path(address).expanduser().resolve().name, source=address)
+        return Model(folder.name, source=address)
     if "://" in address:
         return _artifact(address)
     if address.startswith("models:/") or ("/" not in address and "@" in address):

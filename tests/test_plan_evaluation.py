@@ -69,6 +69,15 @@ def test_a_folder_is_brought_and_an_artifact_is_taken(capsys, store, checkpoint)
     assert [one["label"] for one in found["benchmarks"]] == ["stepcode", "humaneval"]
 
 
+def test_a_policy_s_folder_in_a_store_on_disk_is_that_artifact(tmp_path, checkpoint):
+    made = tmp_path / "made" / "policy"
+    made.parent.mkdir()
+    checkpoint.rename(made)
+    address = artifact(f"file://{tmp_path}/store", made.parent)
+    assert find_model(address.removeprefix("file://")) == find_model(address)
+    assert find_model(f"{address.removeprefix('file://')}/policy").name == "policy"
+
+
 def test_the_overrides_make_a_valid_configuration_without_the_lists(capsys, store, checkpoint):
     conf = {"compare_models": [str(checkpoint)], "evaluation_samples": 5, "compare_with_champion": "false"}
     _, found, _ = plan(capsys, store, conf)
