@@ -11,6 +11,10 @@ import pytest
 
 from tests import servers
 
+# before anything imports torch: tests start processes of their own, and two with two threads each are far slower than
+# with one each
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # whoever runs the tests may have a tracking server: no test writes to it by accident
 for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PSGPO_PARENT_RUN"):
     os.environ.pop(variable, None)

@@ -20,8 +20,11 @@ ROOT = Path(__file__).parents[2]
 STEPS = 3
 
 
-def run_ranks(stage, folder, steps=STEPS, resume=""):
-    """Two processes that find each other as torchrun would set them up; raises when one fails."""
+def run_ranks(stage, folder, checkpoint):
+    """Two processes that find each other as torchrun would set them up; raises when one fails.
+
+    The metrics of the whole training, and of one that went on from `checkpoint`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -35,7 +38,7 @@ def run_ranks(stage, folder, steps=STEPS, resume=""):
         "TORCH_EXTENSIONS_DIR": str(folder / "compiled"),
     }
     argv = [sys.executable, "-m", "tests.method.zero_worker", str(ROOT / f"infra/deepspeed/zero{stage}.json")]
-    argv += [str(folder), str(steps), *([str(resume)] if resume else [])]
+    argv += [str(folder), str(STEPS), str(checkpoint)]
     processes = [
         subprocess.Popen(
             argv,
@@ -55,7 +58,7 @@ def run_ranks(stage, folder, steps=STEPS, resume=""):
         for process in processes:
             process.kill()
     assert not (folder / "compiled").exists(), "nothing may be compiled at start-up"
-    return json.loads((folder / "metrics.json").read_text())
+    return (json.loads((folder / name / "metrics.json").read_text()) for name in ("whole", "resumed"))
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +85,13 @@ def assert_same_weights(folder, other, tolerance=1e-5):
 @pytest.mark.parametrize("stage", [2, 3])
 def test_two_ranks_are_one_process(stage, plain, tmp_path):
     folder, expected = plain
-    rows = run_ranks(stage, tmp_path / "whole")
+    rows, resumed = run_ranks(stage, tmp_path, checkpoint=folder / "2")  # one of the plain engine
     for row, wanted in zip(rows, expected, strict=True):
         assert row == pytest.approx(wanted, rel=1e-3, abs=1e-5)
     assert expected[0] != pytest.approx(expected[-1], rel=1e-3, abs=1e-5)
     assert_same_weights(tmp_path / "whole" / str(STEPS), folder / str(STEPS))
     with pytest.raises(AssertionError):
         assert_same_weights(tmp_path / "whole" / str(STEPS), folder / "1")
-    resumed = run_ranks(stage, tmp_path / "resumed", resume=folder / "2")  # a checkpoint of the plain engine
     assert resumed[-1]["train/policy_loss"] == pytest.approx(
         rows[-1]["train/policy_loss"], rel=2e-2, abs=2e-4
     )

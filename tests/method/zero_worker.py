@@ -1,4 +1,7 @@
-"""One rank of the DeepSpeed test: `python -m tests.method.zero_worker ZERO_FILE OUT STEPS [RESUME_FROM]`."""
+"""One rank of the DeepSpeed test: `python -m tests.method.zero_worker ZERO_FILE OUT STEPS CHECKPOINT`.
+
+Trains from the start into OUT/whole, then with new engines from CHECKPOINT (a folder named after its step) into OUT/resumed.
+"""
 
 from __future__ import annotations
 
@@ -25,27 +28,31 @@ def make(engine):
     )
 
 
-def main(zero: str, out: str, steps: str, resume: str = "") -> None:
+def main(zero: str, out: str, steps: str, checkpoint: str) -> None:
     from tasks.method.deepspeed_engine import DeepSpeedEngine, start_ranks
 
     torch.set_num_threads(1)
     start_ranks()
-    ppo = make(partial(DeepSpeedEngine, zero=Path(zero)))
+    engine = partial(DeepSpeedEngine, zero=Path(zero))
+    train(make(engine), Path(out) / "whole", range(int(steps)))
+    resumed, source = make(engine), Path(checkpoint)
+    for name in ("policy", "critic"):
+        getattr(resumed, name).load(source / name)
+    train(resumed, Path(out) / "resumed", range(int(source.name), int(steps)))
+    torch.distributed.destroy_process_group()
+
+
+def train(ppo, folder: Path, numbers: range) -> None:
+    """Metrics of every step, and a checkpoint after it in a folder named after the steps done."""
     rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    first = 0
-    if resume:
-        first = int(Path(resume).name)
-        ppo.policy.load(Path(resume) / "policy")
-        ppo.critic.load(Path(resume) / "critic")
     rows = []
-    for number in range(first, int(steps)):
+    for number in numbers:
         metrics, _ = ppo.step(mixed_batch()[rank::size], number)
         rows.append(metrics)
         for name in ("policy", "critic"):
-            getattr(ppo, name).save(Path(out) / str(number + 1) / name)
+            getattr(ppo, name).save(folder / str(number + 1) / name)
     if rank == 0:
-        (Path(out) / "metrics.json").write_text(json.dumps(rows))
-    torch.distributed.destroy_process_group()
+        (folder / "metrics.json").write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":
