@@ -12,6 +12,7 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 PATIENCE_SECONDS = 120  # how long reading is tried again when a busy server does not answer
+_PAGE = 100  # Airflow gives no more at once, whatever is asked for ([api] maximum_page_limit)
 
 
 class AirflowError(RuntimeError):
@@ -86,7 +87,14 @@ class AirflowApi:
         return [run["dag_run_id"] for run in answer["dag_runs"]]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return self._call("GET", f"{_run_path(dag_id, run_id)}/taskInstances?limit=1000")["task_instances"]
+        """All of a run's."""
+        found: list[dict[str, Any]] = []
+        path = f"{_run_path(dag_id, run_id)}/taskInstances?limit={_PAGE}"
+        while True:
+            answer = self._call("GET", f"{path}&offset={len(found)}")
+            found += answer["task_instances"]
+            if not answer["task_instances"] or len(found) >= answer["total_entries"]:
+                return found
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         """A task's return value."""
