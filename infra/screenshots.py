@@ -48,14 +48,13 @@ def main(argv: Sequence[str]) -> int:
 def _addresses(
     settings: Settings, run_id: str, plan: Mapping[str, str], report: str, gate: str
 ) -> dict[str, str]:
-    """Airflow's pages of the run and of a cell, MLflow's of the parent run, and pages that stages left in their own runs."""
+    """Airflow's pages of the run and of a cell, and pages that stages left in their MLflow runs."""
     runs, view = f"{settings.mlflow_uri}/#/experiments/{plan['experiment_id']}/runs", _VIEW
     in_airflow = f"{settings.airflow_uri}/dags/{DAG}/runs/{run_id}"
     return {
         "grid": in_airflow,
         "cell": f"{in_airflow}/tasks/arms.train_policy/mapped/0/details",
         "data-docs": f"{runs}/{gate}/artifacts/validation/data_docs/index.html{view}",
-        "mlflow": f"{runs}/{plan['parent_run_id']}{view}",
         "report": f"{runs}/{report}/artifacts/report/report.html{view}",
         "across-seeds": f"{runs}/{report}/artifacts/report/across_seeds.html{view}",
     }
