@@ -20,6 +20,7 @@ from infra.local.environment import stack_environment
 from infra.local.settings import Settings
 from infra.local.stack import login
 from tests.conftest import free_port
+from tests.dags.serving import JsonHandler, serving
 from tests.e2e.form import SMALL, trigger_by_clicking
 from tests.e2e.run_pipeline import outcome, wait
 
@@ -47,15 +48,28 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
 PATIENCE = 1500.0
 
 
+class Chat(JsonHandler):
+    """Takes what the stack tells of failed and late runs."""
+
+    taken: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        self.taken.append(self.body())
+        self.answer({})
+
+
 class Pipeline:
     """A stack in a state folder of its own, and the program that runs the scenarios in it."""
 
     def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._chat = serving(type("Handler", (Chat,), {"taken": self.messages}))
+        notices = {"NOTICE_WEBHOOK": f"http://{self._chat.__enter__()}/chat"}
         self._folder = tempfile.TemporaryDirectory(prefix="psgpo-e2e-")
         self.settings = settings = Settings(Path(self._folder.name), free_port(), free_port())
         ports = (str(settings.airflow_port), str(settings.mlflow_port))
         program = [sys.executable, "-m", "tests.e2e.run_pipeline", str(settings.state), *ports]
-        environment = stack_environment(settings)
+        environment = stack_environment(settings) | notices
         self._process: subprocess.Popen[bytes] = processes.start(
             "pipeline", [*program, json.dumps(SCENARIOS)], environment, settings.state
         )
@@ -74,6 +88,7 @@ class Pipeline:
     def stop(self) -> None:
         processes.stop(self.settings.state, patience=2)
         self._folder.cleanup()
+        self._chat.__exit__(None, None, None)
 
     def _told(self, beginning: str) -> str:
         """The rest of the line with this beginning, waited for."""

@@ -13,7 +13,7 @@ from infra.local import browser
 from infra.local.airflow_api import AirflowApi
 from infra.local.settings import Settings
 from tasks.tracking.server import MlflowServer
-from tests.e2e.form import SMALL, wait_for
+from tests.e2e.form import SMALL, choose, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Page
@@ -65,6 +65,35 @@ def test_the_report_opens_from_its_task(
         text = shown(opened).locator("body").inner_text()
     assert "rl has the highest pass@1" in text
     assert "rl/seed1" in text
+
+
+def test_a_pasted_path_is_evaluated(
+    page: Page, settings: Settings, api: AirflowApi, without_prm: dict[str, Any]
+) -> None:
+    """As far as the plan: the rest is the scenario `evaluate`."""
+    envelopes = [found for found in without_prm["envelopes"] if isinstance(found[2], dict)]
+    artifacts = {task: one["artifact"] for task, _, one in envelopes if "artifact" in one}
+    folder = artifacts["sft"].removeprefix("file://")
+    before = set(api.run_ids("psgpo_evaluate"))
+    form = browser.open_form(page, settings, "psgpo_evaluate")
+    form.get_by_role("button", name="What to evaluate").click()
+    form.locator("#element_compare_models").fill(folder)
+    choose(form, "compare_benchmarks", "StepCode")
+    form.get_by_role("button", name="Trigger").click()
+    run_id = wait_for(lambda: next(iter(set(api.run_ids("psgpo_evaluate")) - before), None))
+    plan = wait_for(lambda: returned(api, run_id, "plan"))
+    api._call("PATCH", f"/api/v2/dags/psgpo_evaluate/dagRuns/{quote(run_id, safe='')}", {"state": "failed"})
+    champion, given = plan["models"]
+    assert champion["label"] == "champion"
+    assert given["settings"]["model.source"] == folder
+    assert [one["label"] for one in plan["benchmarks"]] == ["stepcode"]
+
+
+def returned(api: AirflowApi, run_id: str, task: str) -> Any:
+    """What a task of an evaluation has returned; None before it has."""
+    states = {one["task_id"]: one["state"] for one in api.task_instances("psgpo_evaluate", run_id)}
+    assert states[task] != "failed"
+    return api.xcom("psgpo_evaluate", run_id, task) if states[task] == "success" else None
 
 
 def link_while_running(api: AirflowApi, run_id: str) -> str | None:
