@@ -25,11 +25,12 @@ from typing import Any
 
 from bench.labelling_memory import memory
 from tasks.cache import cache_folder
-from tasks.config import LabelConfig, RunConfig, load_config, validate_config
+from tasks.config import LabelConfig, RunConfig, validate_config
 from tasks.errors import BadInput
 from tasks.method.labelling import Search, search_labels
 from tasks.method.trials import Completer, Judge, Subject, Trials, Wanted
 from tasks.problems import Problem, read_problems
+from tasks.profiles import load_config
 from tasks.rows import RESPONSES, read_rows
 from tasks.store import Artifact
 from tasks.store.artifacts import fetch_uri

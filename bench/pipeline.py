@@ -56,7 +56,7 @@ def rows(count: int) -> dict[str, Any]:
 
 
 def _validated(count: int) -> dict[str, Any]:
-    from tasks.config import load_config
+    from tasks.profiles import load_config
     from tasks.stages.stage import Job, run_stage
     from tasks.stages.validate import STAGE
     from tasks.store import open_store, publish

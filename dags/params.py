@@ -6,7 +6,6 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from tasks.config import profile_names
 from tasks.form import (
     AS_PROFILE,
     EVALUATION,
@@ -17,6 +16,7 @@ from tasks.form import (
     Field,
     form_fields,
 )
+from tasks.profiles import profile_names
 
 DEFAULT_PROFILE = "demo"
 _PROFILE_SECTION = "What to train"

@@ -1,9 +1,9 @@
 """One configuration tree, frozen; profiles are YAML files in `tasks/profiles`.
 
 The Airflow trigger form, the command-line help and `docs/configuration.md` are generated from this file. Every
-leaf has a dotted key (`ppo.learning_rate`); `load_config(profile_or_file, ["ppo.learning_rate=1e-4"])` resolves
-profile, then overrides, and refuses an unknown key, a wrong type or an impossible combination before anything is
-spent, naming the key and what is allowed (`BadInput`, exit code 64).
+leaf has a dotted key (`ppo.learning_rate`). An unknown key, a wrong type or an impossible combination is refused before
+anything is spent, naming the key and what is allowed (`BadInput`, exit code 64). `tasks/profiles` reads profiles, files and
+overrides into this tree.
 
 Defaults here are the `demo` profile's; a profile lists only what differs. A stage declares which sections it reads
 (`tasks/stages/stage.py`), so that a change elsewhere leaves its cached artifact valid.
@@ -11,19 +11,14 @@ Defaults here are the `demo` profile's; a profile lists only what differs. A sta
 
 from __future__ import annotations
 
-import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import BadInput
-
-PROFILES = Path(__file__).parent / "profiles"
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -256,7 +251,8 @@ class ArmsConfig(Section):
         description="what is trained from the same start and compared; the others are held against `rl`",
     )
     n_seeds: Positive = Field(
-        2, description="how often each arm is trained, with other random numbers; from 3 on their spread says something"
+        2,
+        description="how often each arm is trained, with other random numbers; from 3 on their spread says something",
     )
     long_seeds: Positive = Field(1, description="seeds of rl_long, which costs several times an arm")
 
@@ -457,25 +453,6 @@ class RunConfig(Section):
     cell: CellConfig = CellConfig()
 
 
-def profile_names() -> tuple[str, ...]:
-    """Names of the checked-in profiles."""
-    return tuple(sorted(path.stem for path in PROFILES.glob("*.yaml")))
-
-
-def load_config(source: str, overrides: Iterable[str] = ()) -> RunConfig:
-    """Resolve a profile name or a YAML/JSON file plus `key=value` overrides into one checked tree.
-
-    Raises BadInput for an unknown profile, file, key or value.
-    """
-    tree = _read_source(source)
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator:
-            raise BadInput(f"--set {override}", "is not KEY=VALUE", "for example ppo.steps=20")
-        _assign(tree, key.strip(), _parse(text, f"--set {override:.80}"))
-    return validate_config(tree)
-
-
 def validate_config(tree: Mapping[str, Any]) -> RunConfig:
     """Check a nested mapping; the first fault is raised as BadInput with its dotted key."""
     try:
@@ -486,53 +463,6 @@ def validate_config(tree: Mapping[str, Any]) -> RunConfig:
         # not repr: a few lines of YAML with aliases stand for gigabytes
         got = reprlib.repr(fault["input"])[:80]
         raise BadInput(key, f"{fault['msg']} (got {got})", _allowed(fault["loc"])) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML where `1e-4` is a number (YAML 1.1 wants a dot) and a date is text."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$"),
-    list("-+0123456789."),
-)
-
-
-def _read_source(source: str) -> dict[str, Any]:
-    named = PROFILES / f"{source}.yaml"
-    path = named if "/" not in source and named.is_file() else Path(source)
-    if not path.is_file():
-        raise BadInput(f"profile {source!r}", "is neither a profile nor a file", ", ".join(profile_names()))
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(str(path), f"is not YAML: {error}") from error
-    tree = _parse(text, str(path))
-    if not isinstance(tree, dict):
-        raise BadInput(str(path), "is not a mapping", "sections such as `ppo:` with keys below")
-    return tree
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise BadInput(where, f"is not YAML: {error!s:.200}") from error
-
-
-def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
-    *sections, leaf = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            raise BadInput(key, "goes through a value that is not a section")
-    tree[leaf] = value
 
 
 def _allowed(location: tuple[Any, ...]) -> str:

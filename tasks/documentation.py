@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.config import RunConfig, load_config, profile_names
+from tasks.config import RunConfig
 from tasks.errors import BadInput
+from tasks.profiles import load_config, profile_names
 from tasks.rows import ROW_KINDS, RowKind
 from tasks.tracking.names import METRICS, SUMMARY
 

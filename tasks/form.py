@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tasks.config import RunConfig, load_config, profile_names
+from tasks.config import RunConfig
 from tasks.errors import BadInput
+from tasks.profiles import load_config, profile_names
 
 PROFILE, OVERRIDES = "profile", "overrides"
 AS_PROFILE = "profile"

@@ -18,12 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.config import RunConfig, load_config
+from tasks.config import RunConfig
 from tasks.errors import BadInput
 from tasks.forecast import forecast
 from tasks.form import read_form
 from tasks.method.arms import ARMS
 from tasks.pipeline import training_jobs
+from tasks.profiles import load_config
 from tasks.store import Store, open_store
 from tasks.store.artifacts import MANIFEST, read_manifest, split_address
 from tasks.tracking.server import as_stage_errors

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.benchmarks.sources import HUB, local_files
-from tasks.config import RunConfig, load_config
+from tasks.config import RunConfig
 from tasks.errors import BadInput
 from tasks.form import EVALUATION, read_form
 from tasks.plan import check_model, open_parent, read_conf
+from tasks.profiles import load_config
 from tasks.store import open_store
 from tasks.store.artifacts import MANIFEST, read_manifest, split_address
 from tasks.tracking.server import as_stage_errors

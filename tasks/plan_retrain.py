@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.config import RunConfig, load_config, profile_names
+from tasks.config import RunConfig
 from tasks.errors import BadInput
 from tasks.form import OVERRIDES, PROFILE, RETRAINING, read_form
 from tasks.plan import check, read_conf
+from tasks.profiles import load_config, profile_names
 from tasks.store import Store, digest_of, open_store
 from tasks.store.artifacts import artifact_key, read_manifest, split_address
 from tasks.tracking.server import URI_VARIABLE, as_stage_errors, configured_server

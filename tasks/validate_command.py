@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.cache import cache_folder
-from tasks.config import load_config
 from tasks.errors import BadInput
+from tasks.profiles import load_config
 from tasks.store import fetch_uri
 
 KINDS = ("problems", "responses", "labels", "scores")

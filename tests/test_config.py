@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tasks.config import RunConfig, Section, load_config, profile_names, validate_config
+from tasks.config import RunConfig, Section, validate_config
 from tasks.errors import BadInput
+from tasks.profiles import load_config, profile_names
 
 
 @pytest.mark.parametrize("name", profile_names())

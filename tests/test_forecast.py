@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tasks.__main__ import main
-from tasks.config import load_config
 from tasks.costs import SHIPPED_RATES, Costs, Record, read_costs
 from tasks.forecast import STARTING_SECONDS, forecast, told, wall_seconds
 from tasks.pipeline import PlannedJob, training_jobs
+from tasks.profiles import load_config
 from tasks.store import open_store
 
 RL = {"arm": "rl", "seed": 0, "label": "rl/seed0", "needs_prm": False}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.config import RunConfig, load_config, profile_names
+from tasks.config import RunConfig
 from tasks.errors import BadInput
 from tasks.form import (
     CHOICES,
@@ -15,6 +15,7 @@ from tasks.form import (
     form_fields,
     read_form,
 )
+from tasks.profiles import load_config, profile_names
 
 
 def test_names_are_unambiguous() -> None:

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tasks.sandbox", "tasks.store", "tasks.tracking", "tasks.form"),
     ("tasks.job_container",),
     ("tasks.job_process", "tasks.gpu_leases"),
-    ("tasks.job_profile",),
+    ("tasks.job_profile", "tasks.profiles"),
     ("tasks.config", "tasks.rows", "tasks.jobs", "tasks.cache", "tasks.launch"),
     ("tasks.errors",),
 )

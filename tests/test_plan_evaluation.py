@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tasks.__main__ import main
-from tasks.config import load_config
 from tasks.errors import BadInput
 from tasks.form import EVALUATION, form_fields, read_form
 from tasks.plan_evaluation import all_models, find_model
+from tasks.profiles import load_config
 from tasks.store import open_store, publish
 from tasks.tracking.registry import POLICY_MODEL, Registry
 from tasks.tracking.server import configured_server

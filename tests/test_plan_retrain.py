@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tasks.__main__ import main
-from tasks.config import load_config
 from tasks.errors import BadInput
 from tasks.plan_retrain import champion_settings, make_plan
+from tasks.profiles import load_config
 from tasks.stages.prepare_problems import STAGE as PREPARE
 from tasks.stages.stage import RestrictedConfig, identity_of
 from tasks.store import Store, digest_of, open_store, publish

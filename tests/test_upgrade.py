@@ -11,9 +11,9 @@ import pytest
 
 from infra.local.environment import needs_migration, record_migration
 from infra.local.settings import Settings
-from tasks.config import load_config
 from tasks.costs import read_costs
 from tasks.errors import EXIT_BAD_INPUT, BadInput
+from tasks.profiles import load_config
 from tasks.sandbox import Limits, Program, Sandbox, cache
 from tasks.sandbox.program import CallTests, Case
 from tasks.store import Checkpoints, open_store, publish

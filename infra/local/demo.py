@@ -21,7 +21,7 @@ from infra.local.summary import (
     seconds_table,
     spent_by_task,
 )
-from tasks.config import load_config
+from tasks.profiles import load_config
 
 _LOOK_EVERY = 2.0
 _DAG_SECONDS = 60.0

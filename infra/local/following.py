@@ -13,9 +13,9 @@ from typing import Any
 from infra.local.airflow_api import AirflowApi, AirflowError
 from infra.local.environment import JOB_SLOTS
 from infra.local.settings import Settings
-from tasks.config import load_config
 from tasks.forecast import forecast, wall_seconds
 from tasks.pipeline import PlannedJob, training_jobs
+from tasks.profiles import load_config
 from tasks.store import open_store
 
 DAG = "psgpo_train"

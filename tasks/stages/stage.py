@@ -30,9 +30,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.cache import cache_folder
-from tasks.config import ResourcesConfig, RunConfig, load_config
+from tasks.config import ResourcesConfig, RunConfig
 from tasks.errors import BadInput, TryAgain
 from tasks.launch import follows
+from tasks.profiles import load_config
 from tasks.stages.progress import Progress
 from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
 from tasks.store.artifacts import artifact_key

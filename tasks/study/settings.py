@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tasks.config import ArmName, RunConfig, load_config
+from tasks.config import ArmName, RunConfig
 from tasks.errors import BadInput
+from tasks.profiles import load_config
 
 STUDIES = Path(__file__).parent / "studies"
 MAIN = "main"

@@ -118,7 +118,7 @@ def test_programs_go_from_ten_to_over_a_hundred_tokens(domain, problems):
 
 
 def test_settings_that_are_not_used_change_no_digest():
-    from tasks.config import load_config
+    from tasks.profiles import load_config
 
     plain, study = (
         load_config("demo", overrides)

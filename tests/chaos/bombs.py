@@ -14,8 +14,8 @@ import zstandard
 
 from tasks.benchmarks import livecodebench
 from tasks.benchmarks.importers import load_problems
-from tasks.config import load_config
 from tasks.errors import BadInput
+from tasks.profiles import load_config
 from tasks.store import fetch, open_store, publish
 from tasks.store.artifacts import _render, seal_of
 from tests.chaos.readers import ROWS

@@ -21,9 +21,9 @@ from typing import Any
 from tasks.benchmarks import humaneval, livecodebench, mbpp
 from tasks.benchmarks.importers import load_problems
 from tasks.benchmarks.samples import read_samples
-from tasks.config import load_config
 from tasks.errors import BadInput
 from tasks.problems import Problem
+from tasks.profiles import load_config
 from tasks.rows import LABELS, read_rows, write_rows
 from tasks.sandbox import tests_from_json, tests_to_json
 from tasks.sandbox.program import CallTests, Case

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.config import load_config
+from tasks.profiles import load_config
 from tasks.stages.stage import Job, run_stage
 
 MICRO = (

@@ -11,9 +11,10 @@ import pytest
 
 from tasks.benchmarks import sources
 from tasks.benchmarks.prepared import read_prepared
-from tasks.config import BenchmarkConfig, load_config
+from tasks.config import BenchmarkConfig
 from tasks.errors import BadInput
 from tasks.problems import read_problems
+from tasks.profiles import load_config
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HUMANEVAL_ROW = {

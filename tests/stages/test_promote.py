@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tasks.__main__ import main
-from tasks.config import load_config
 from tasks.errors import BadInput
+from tasks.profiles import load_config
 from tasks.stages import promote
 from tasks.stages.stage import Job, run_stage
 from tasks.store import digest_of, open_store, publish

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tasks.config import load_config
 from tasks.errors import BadInput
+from tasks.profiles import load_config
 from tasks.stages.stage import Job, Stage, StageContext, run_stage
 from tasks.store import Checkpoints
 from tests.chaos.toys import start_toy

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import load_config
 from tasks.errors import BadInput
+from tasks.profiles import load_config
 from tasks.rows import LABELS, PROBLEMS, RESPONSES, SAMPLES, RowKind, arrow_schema, write_rows
 from tasks.stages import validate
 from tasks.stages.stage import Job, run_stage

@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.config import load_config
 from tasks.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, BadInput, TryAgain
+from tasks.profiles import load_config
 from tasks.stages.stage import Job, Stage, StageContext, run_stage
 
 

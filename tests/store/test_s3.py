@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 
 import tasks.store.s3 as s3_module
-from tasks.config import load_config
 from tasks.errors import BadInput, TryAgain
+from tasks.profiles import load_config
 from tasks.stages.stage import Job, run_stage
 from tasks.store import open_store
 from tasks.store.s3 import S3Store
