@@ -161,7 +161,7 @@ def _lead(best: ArmResult, against: str, gain: tuple[float, float, float] | None
     assert gain is not None
     difference, low, high = gain
     sure = "clear of zero" if low > 0 else "not clear of zero: more problems or seeds are needed to be sure"
-    has = "has the highest pass@1" if difference > 0 else "is ahead of none in pass@1"
+    has = "has the highest pass@1 at equal updates" if difference > 0 else "is ahead of none in pass@1"
     return (
         f"{best.arm} {has}, {_percent(best.pass_at_1)} against {against}; paired difference {_points(difference)} points "
         f"[{_points(low)}, {_points(high)}], {sure}."

@@ -176,7 +176,7 @@ def _stage_costs(context: StageContext) -> list[dict[str, Any]]:
 STAGE = Stage(
     name="report",
     kind="report",
-    version=7,
+    version=8,
     sections=("profile",),
     inputs={
         "scores*": "scores",

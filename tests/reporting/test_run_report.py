@@ -19,7 +19,7 @@ PSGPO = ArmResult("psgpo", (0, 1), (0.3, 0.32), 0.31, 0.27, 0.35, (0.10, 0.05, 0
 
 def test_conclusion_names_the_winner_and_the_interval():
     text = conclude([RL, PSGPO])
-    assert text.startswith("psgpo has the highest pass@1, 31.0 %")
+    assert text.startswith("psgpo has the highest pass@1 at equal updates, 31.0 %")
     assert "+10.0 points [+5.0, +15.0], clear of zero" in text
 
 
@@ -32,7 +32,7 @@ def test_conclusion_reports_a_winning_baseline():
     behind = dataclasses.replace(PSGPO, gain=(-0.19, -0.25, -0.13))
     far_behind = dataclasses.replace(PSGPO, arm="dense", pass_at_1=0.1, gain=(-0.4, -0.45, -0.35))
     assert conclude([dataclasses.replace(RL, pass_at_1=0.5), far_behind, behind]) == (
-        "rl has the highest pass@1, 50.0 % against 31.0 % of psgpo, the next; paired difference +19.0 points "
+        "rl has the highest pass@1 at equal updates, 50.0 % against 31.0 % of psgpo, the next; paired difference +19.0 points "
         "[+13.0, +25.0], clear of zero."
     )
     assert conclude([RL]) == "rl has the highest pass@1: 21.0 % [18.0 %, 24.0 %]."
@@ -50,7 +50,7 @@ def test_the_long_baseline_is_compared_by_compute_not_by_updates():
         RL, arm="rl_long", pass_at_1=0.6, steps=160, cpu_seconds=200.0, total_cpu_seconds=200.0
     )
     text = conclude([RL, longer, PSGPO])
-    assert text.startswith("psgpo has the highest pass@1, 31.0 %")
+    assert text.startswith("psgpo has the highest pass@1 at equal updates, 31.0 %")
     assert "160 updates and 200 CPU seconds, plain RL reaches 60.0 %" in text
     assert "psgpo reached 31.0 % with 250 CPU seconds" in text
 
