@@ -32,8 +32,8 @@ def test_conclusion_reports_a_winning_baseline():
     behind = dataclasses.replace(PSGPO, gain=(-0.19, -0.25, -0.13))
     far_behind = dataclasses.replace(PSGPO, arm="dense", pass_at_1=0.1, gain=(-0.4, -0.45, -0.35))
     assert conclude([dataclasses.replace(RL, pass_at_1=0.5), far_behind, behind]) == (
-        "rl has the highest pass@1 at equal updates, 50.0 % against 31.0 % of psgpo, the next; paired difference +19.0 points "
-        "[+13.0, +25.0], clear of zero."
+        "rl has the highest pass@1 at equal updates, 50.0 % against 31.0 % of psgpo, the next; paired difference "
+        "+19.0 points [+13.0, +25.0], clear of zero."
     )
     assert conclude([RL]) == "rl has the highest pass@1: 21.0 % [18.0 %, 24.0 %]."
 
