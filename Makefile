@@ -46,7 +46,7 @@ study-report: setup ## its tables, pictures and page from the store alone (STUDY
 test: setup ## the whole test suite
 	@$(RUN) -m pytest
 
-chaos: setup ## inject faults into everything and count what is lost or there twice (half an hour)
+chaos: setup ## inject faults into everything and count what is lost or there twice (an hour or two)
 	@$(RUN) -m tests.chaos
 
 lint: setup ## ruff and mypy

@@ -155,7 +155,7 @@ EMPTY: tuple[Any, ...] = (None, "", AS_PROFILE, [])
 YES_OR_NO = {"true": "yes", "false": "no"}
 PROFILES_IN_WORDS = {
     "arms": "arms: every arm and control, three seeds",
-    "demo": "demo: a tiny model, all arms; about ten minutes on two cores",
+    "demo": "demo: a tiny model, all arms; a quarter of an hour on two cores",
     "qwen2.5-7b": "qwen2.5-7b: eight GPUs of one host",
     "qwen2.5-coder-0.5b": "qwen2.5-coder-0.5b: one GPU of 24 GB",
     "smoke": "smoke: every stage in minutes, numbers mean nothing",

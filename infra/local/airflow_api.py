@@ -101,9 +101,6 @@ class AirflowApi:
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/return_value"
         return self._call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
 
-    def tasks(self, dag_id: str) -> list[dict[str, Any]]:
-        return self._call("GET", f"/api/v2/dags/{dag_id}/tasks")["tasks"]
-
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, "Accept": "application/json"}

@@ -156,8 +156,9 @@ def restore(registry: Registry, policy: ModelVersion) -> None:
     """Make a policy champion again, and with it the PRM of the run that registered it. Whoever was champion is `previous`
     then. Done again it changes nothing."""
     _crown(registry, policy)
+    wanted = policy.tags.get("prm")
     for prm in registry.versions(names.PRM_MODEL):
-        if prm.tags["digest"] == policy.tags.get("prm"):
+        if wanted and prm.tags.get("digest") == wanted:
             _crown(registry, prm)
 
 

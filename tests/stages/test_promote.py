@@ -352,8 +352,11 @@ def test_the_way_back_and_back_again(
 
 
 def test_the_way_back_brings_the_prm_of_its_run(bench: Workbench, registry: Registry) -> None:
-    """Also where the champion on top of it came with the same PRM, or with none."""
+    """Also where the champion on top of it came with the same PRM, or with none, and beside one registered by hand."""
     prms = bench.prm("first"), bench.prm("second")
+    name = registry_module.PRM_MODEL
+    registry._ensure_model(name)
+    registry.server.post("model-versions/create", {"name": name, "source": "s3://models/by-hand"})
     cells = [bench.cell("psgpo", seed, passed) for seed, passed in enumerate((10, 25, 40, 55))]
     for cell, prm in zip(cells, (prms[0], prms[1], prms[1], None), strict=True):
         bench.promote([cell], prm)
