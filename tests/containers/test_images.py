@@ -64,6 +64,18 @@ def test_what_a_build_needs_of_this_machine_stays_in_its_first_stage(image: str)
     assert "install.sh" not in final
 
 
+@pytest.mark.parametrize("image", IMAGES)
+def test_what_is_copied_is_there_and_let_through_to_the_build(image: str) -> None:
+    """Docker leaves out what .dockerignore does not name, and the build ends there."""
+    let_through = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"]
+    copied = [line.split()[1:-1] for line in dockerfile(image).splitlines() if line.startswith("COPY ")]
+    sources = [source for one in copied if not one[0].startswith("--from") for source in one]
+    assert sources
+    for source in sources:
+        assert list(ROOT.glob(source)), source
+        assert any(Path(source).is_relative_to(name) for name in let_through), source
+
+
 def test_git_and_docker_see_only_what_they_should() -> None:
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
     ignored = (ROOT / "containers/extra/.gitignore").read_text().split()
