@@ -10,7 +10,7 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,12 @@ from tasks.pipeline import PlannedJob, training_jobs
 from tasks.stages.stage import RestrictedConfig, Stage, identity_of
 from tasks.store import Store, digest_of
 from tasks.store.artifacts import artifact_key, read_manifest
-from tasks.study.settings import Setting, Study
+from tasks.study.settings import MAIN, Setting, Study, load_study
 
 CHECKED_ARM = "psgpo"
 """The PRM is also measured on programs of this arm's first seed."""
-_LEFT_OUT = ("report", "promote", "check_prm")
+FIT_PRM, CHECK_PRM = "fit_prm", "check_prm"
+_LEFT_OUT = ("report", "promote", CHECK_PRM)
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,33 @@ def foundation(setting: Setting, config: RunConfig) -> list[PlannedJob]:
     return [job for job in training_jobs([], checkpoints) if job.stage not in _LEFT_OUT]
 
 
-def cell_jobs(cell: Cell) -> list[PlannedJob]:
-    """Train, evaluate, and for one cell of a setting the check of the PRM on the policy it trained."""
+def foreign_prms(study: Study, phase: str, store: Store) -> dict[str, Made]:
+    """The PRMs of other studies that `study` wants measured, as far as the store has them, by "STUDY: fit_prm"."""
+    found = {}
+    for name in study.also_checked:
+        other = load_study(name)
+        config = other.config(MAIN, phase)
+        made = find(store, config, foundation(other.settings[MAIN], config))
+        if FIT_PRM in made:
+            found[f"{name}: {FIT_PRM}"] = made[FIT_PRM]
+    return found
+
+
+def cell_jobs(cell: Cell, foreign: Iterable[str] = ()) -> list[PlannedJob]:
+    """Train, evaluate, and for one cell of a setting the check of the PRM on the policy it trained.
+
+    For one of the main setting, the `foreign` PRMs are checked, too.
+    """
     label = f"{cell.arm}/seed{cell.seed}"
     needs_prm = ARMS[cell.arm].needs_prm
     planned = {"arm": cell.arm, "seed": cell.seed, "label": label, "needs_prm": needs_prm}
     own = {f"train_policy {label}", f"evaluate {label}"}
     jobs = [job for job in training_jobs([planned], []) if job.name in own]
     if cell.arm == CHECKED_ARM and cell.seed == 0:
-        about = {
-            "problems": ("prepare_problems",),
-            "policies": (f"train_policy {label}",),
-            "prm": ("fit_prm",),
-        }
-        jobs.append(PlannedJob("check_prm", "check_prm", about))
+        about = {"problems": ("prepare_problems",), "policies": (f"train_policy {label}",)}
+        for prm in (FIT_PRM, *(foreign if cell.setting == MAIN else ())):
+            name = prm.replace(FIT_PRM, CHECK_PRM)
+            jobs.append(PlannedJob(name, CHECK_PRM, {**about, "prm": (prm,)}))
     return jobs
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tasks.cache import cache_folder
 from tasks.errors import BadInput
 from tasks.plan import check, open_parent, read_conf
 from tasks.store import Store, open_store
-from tasks.study.chain import Cell, Made, Place, cell_jobs, cells_of, find, foundation, run
+from tasks.study.chain import Cell, Made, Place, cell_jobs, cells_of, find, foreign_prms, foundation, run
 from tasks.study.settings import Study, load_study
 from tasks.tracking.server import as_stage_errors
 
@@ -66,9 +66,10 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
     study, phase = load_study(form["study"]), form["phase"]
     names = form["settings"] or list(study.of_phase(phase))
     cells: list[dict[str, Any]] = []
+    foreign = foreign_prms(study, phase, store)
     for name in names:
         check(study.config(name, phase))
-        cells += _planned(name, study, phase, store, form["n_seeds"])
+        cells += _planned(name, study, phase, store, foreign, form["n_seeds"])
     done = sum(cell["done"] for cell in cells)
     summary = f"study {study.name}, {phase}: {len(cells) - done} of {len(cells)} cells to run"
     print(f"plan: {summary}", file=sys.stderr)
@@ -90,14 +91,16 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
     }
 
 
-def _planned(name: str, study: Study, phase: str, store: Store, n_seeds: int) -> list[dict[str, Any]]:
+def _planned(
+    name: str, study: Study, phase: str, store: Store, foreign: Mapping[str, Made], n_seeds: int
+) -> list[dict[str, Any]]:
     config, setting = study.config(name, phase), study.settings[name]
-    shared = find(store, config, foundation(setting, config))
+    shared = {**find(store, config, foundation(setting, config)), **foreign}
     listed = []
     for cell in cells_of(name, setting):
         if n_seeds and cell.seed >= n_seeds:
             continue
-        jobs = cell_jobs(cell)
+        jobs = cell_jobs(cell, foreign)
         made = find(store, study.config(name, phase, cell.arm), jobs, shared)
         listed.append(
             {
@@ -130,8 +133,9 @@ def _run(given: argparse.Namespace, study: Study, store: Store) -> dict[str, Any
             raise BadInput(
                 f"{given.setting}: {job.name}", "is not in the store", "run the setting's foundation first"
             )
-    jobs = cell_jobs(Cell(given.setting, given.arm, given.seed))
-    made, seconds = run(replace(base, arm=given.arm), jobs, store, known)
+    foreign = foreign_prms(study, given.phase, store)
+    jobs = cell_jobs(Cell(given.setting, given.arm, given.seed), foreign)
+    made, seconds = run(replace(base, arm=given.arm), jobs, store, {**known, **foreign})
     return _envelope(made[jobs[1].name], seconds)
 
 

@@ -13,7 +13,7 @@ from tasks.benchmarks.statistics import pass_at_k
 from tasks.errors import BadInput
 from tasks.method.arms import ARMS
 from tasks.store import Store, fetch_uri
-from tasks.study.chain import Cell, Made, cell_jobs, cells_of, find, foundation
+from tasks.study.chain import CHECK_PRM, Cell, Made, cell_jobs, cells_of, find, foreign_prms, foundation
 from tasks.study.settings import Study
 
 SUPERVISION = ("baseline", "sample_responses", "label_prefixes", "fit_prm")
@@ -73,7 +73,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """`planned` counts the cells of the protocol; `prms` and `labels` are by setting."""
+    """`planned` counts the cells of the protocol.
+
+    `prms`: what `check_prm` measured, by setting, and study where the PRM is another's.
+    """
 
     results: tuple[Result, ...]
     planned: int
@@ -89,7 +92,7 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
     found: list[Result] = []
     prms: dict[str, Mapping[str, Any]] = {}
     costs: dict[str, Mapping[str, Made]] = {}
-    planned = 0
+    planned, foreign = 0, foreign_prms(study, phase, store)
     for name, setting in study.of_phase(phase).items():
         config = study.config(name, phase)
         shared = foundation(setting, config)
@@ -97,8 +100,8 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
         spent = sum(_cpu(made) for job, made in costs[name].items() if job.startswith(SUPERVISION))
         for cell in cells_of(name, setting):
             planned += 1
-            jobs = cell_jobs(cell)
-            made = find(store, study.config(name, phase, cell.arm), jobs, costs[name])
+            jobs = cell_jobs(cell, foreign)
+            made = find(store, study.config(name, phase, cell.arm), jobs, {**costs[name], **foreign})
             if jobs[1].name in made:
                 found.append(
                     _result(
@@ -111,11 +114,18 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
                         (config.ppo.difficulty_min, config.ppo.difficulty_max),
                     )
                 )
-            if "check_prm" in made:
-                prms[name] = _read(made["check_prm"], "metrics.json", cache)
+            for job in jobs:
+                if job.stage == CHECK_PRM and job.name in made:
+                    prms[_checked(name, job.name)] = _read(made[job.name], "metrics.json", cache)
     if not found:
         raise BadInput(store.uri, f"holds no finished cell of the study {study.name}, {phase}", "make study")
     return Results(tuple(found), planned, prms, costs)
+
+
+def _checked(setting: str, job: str) -> str:
+    """Whose PRM: the setting's own, or the main one of another study."""
+    other = job.removesuffix(CHECK_PRM).removesuffix(": ")
+    return f"{setting}, PRM of {other}" if other else setting
 
 
 def _result(

@@ -49,7 +49,8 @@ class Setting(BaseModel):
 class Study(BaseModel):
     """`frozen`: the protocol is committed and nothing is tuned any more; only then may confirmation problems be asked.
 
-    `tuned`: what tuning chose for an arm: overrides of its cells in every setting.
+    `tuned`: what tuning chose for an arm: overrides of its cells in every setting. `also_checked`: other studies, whose
+    main setting's PRM is measured on programs of this one's policy, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,7 @@ class Study(BaseModel):
     frozen: bool = False
     base: Overrides = {}
     tuned: Mapping[ArmName, Overrides] = {}
+    also_checked: tuple[str, ...] = ()
     settings: Mapping[str, Setting]
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ SECRET = re.compile(rb"planted-[a-z]+-[a-z]+")
 def faults(scene: Scene) -> Iterator[Tally]:
     """Problems, model and SFT with everything well; then each of the servers refusing or away, so that errors are told."""
     port = free_port()
-    server = s3_server(scene.folder / "s3-secrets", port)
+    server = s3_server(scene.folder / "s3-secrets", port, PLANTED["AWS_SECRET_ACCESS_KEY"])
     server.start()
     scene.closing.callback(server.stop)
     tally, folder = Tally("secrets planted, and searched for in what a run leaves"), scene.folder / "secrets"
@@ -44,7 +44,7 @@ def faults(scene: Scene) -> Iterator[Tally]:
         "PSGPO_CACHE": str(folder / "cache"),
     }
     with environment(**planted):
-        client = boto3.client("s3", region_name="us-east-1")
+        client = boto3.Session().client("s3", region_name="us-east-1")  # the default one knows other keys
         client.create_bucket(Bucket=BUCKET)
         said = _run_stages(scene, planted, tally) + _run_into_errors(scene, planted, tally)
         stored = _objects(client)
@@ -75,9 +75,10 @@ def _run_stages(scene: Scene, planted: Mapping[str, str], tally: Tally) -> str:
     for call in (one for one in CALLS if one.name in ("problems", "model", "sft")):
         code, child = scene.zygote.run(call.argv(f"s3://{BUCKET}/secrets", made), tracking)
         said += child.errors + (child.folder / "out").read_text()
-        if tally.check(code == 0, f"{call.name} ended with {code}: {child.errors[-300:]}"):
-            made[call.name] = child.envelope["artifact"]
-            tally.completed += 1
+        if not tally.check(code == 0, f"{call.name} ended with {code}: {child.errors[-300:]}"):
+            break
+        made[call.name] = child.envelope["artifact"]
+        tally.completed += 1
     return said
 
 

@@ -49,13 +49,13 @@ def faults(scene: Scene) -> Iterator[Tally]:
     yield wrong_clock(scene)
 
 
-def s3_server(folder: Path, port: int) -> Server:
-    """A real S3 server: Swift where there is one, moto (data in memory) otherwise."""
+def s3_server(folder: Path, port: int, secret: str = KEYS["AWS_SECRET_ACCESS_KEY"]) -> Server:
+    """A real S3 server: Swift where there is one, moto (data in memory, any secret serves) otherwise."""
     if python := os.environ.get(SWIFT):
         script = ROOT / "tests/integration/docker/store/serve_swift.py"
         argv = [python, str(script), "--folder", str(folder), "--port", str(port), "--account", "chaos"]
-        secret = {"S3_TESTER_SECRET": KEYS["AWS_SECRET_ACCESS_KEY"]}
-        return Server(argv, secret, folder, http_answers(f"http://127.0.0.1:{port}/healthcheck"))
+        users = {"S3_TESTER_SECRET": secret}
+        return Server(argv, users, folder, http_answers(f"http://127.0.0.1:{port}/healthcheck"))
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     return Server(argv, {}, folder, http_answers(f"http://127.0.0.1:{port}/"))
 

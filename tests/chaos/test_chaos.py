@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.__main__ import STAGES
+from tests.chaos import __main__ as main
 from tests.chaos import readers, store_faults, tracking_faults
 from tests.chaos.bombs import bombs, refused
 from tests.chaos.calls import CALLS
@@ -99,3 +101,17 @@ def test_the_tally_counts_what_is_lost_twice_and_wrong() -> None:
     assert not tally.kept
     assert not Tally("never injected").kept
     assert "| fault | 1 | 0 | 1 | 1 | 1 |" in table([tally])
+
+
+def test_a_part_that_breaks_off_is_a_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it had found before is kept."""
+
+    def faults(scene: object) -> Iterator[Tally]:
+        yield Tally("well")
+        raise OSError("no such server")
+
+    monkeypatch.setattr(main, "import_module", lambda name: SimpleNamespace(faults=faults))
+    well, broken = main._of_part("store", None)  # type: ignore[arg-type]
+    assert well.kept
+    assert not broken.kept
+    assert "no such server" in broken.notes[0]

@@ -59,6 +59,11 @@ def test_domains_differ_in_their_problems_alone():
     assert trees[0] == trees[1]
 
 
+def test_every_domain_s_prm_judges_the_programs_of_all_others():
+    everyone = set(study_names())
+    assert all(set(load_study(name).also_checked) == everyone - {name} for name in everyone)
+
+
 def altered(tmp_path: Path, change) -> str:
     tree = yaml.safe_load(MICRO.read_text())
     change(tree)

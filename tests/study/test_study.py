@@ -251,6 +251,30 @@ def test_an_empty_store_is_no_report(tmp_path):
         collect(load_study(str(MICRO)), "development", open_store(f"file://{tmp_path}/s"), tmp_path / "cache")
 
 
+def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch):
+    """On the programs that the main setting's own PRM is measured on, and on no others."""
+    store, _ = finished
+    mine = load_study(str(MICRO))
+    asking = mine.model_copy(update={"also_checked": ("other",)})
+    monkeypatch.setattr(chain, "load_study", lambda name: mine)
+    assert chain.foreign_prms(asking, "development", open_store(store)) == {}, "it has no PRM"
+
+    prm = chain.Made(f"{store}/prm/aa/aa", {"content": "aa"})
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "find", lambda *_: {"fit_prm": prm})
+        foreign = chain.foreign_prms(asking, "development", open_store(store))
+    assert foreign == {"other: fit_prm": prm}
+    jobs = chain.cell_jobs(chain.Cell("main", "psgpo", 0), foreign)
+    checks = [job for job in jobs if job.stage == "check_prm"]
+    assert [(job.name, job.inputs["prm"]) for job in checks] == [
+        ("check_prm", ("fit_prm",)),
+        ("other: check_prm", ("other: fit_prm",)),
+    ]
+    assert checks[0].inputs["policies"] == checks[1].inputs["policies"]
+    elsewhere = chain.cell_jobs(chain.Cell("more_kl", "psgpo", 0), foreign)
+    assert [job.name for job in elsewhere if job.stage == "check_prm"] == ["check_prm"]
+
+
 def test_development_scores_come_from_validation_problems_alone(report):
     found, folder = report
     problems = json.loads(json.dumps(found.results[0].summary["per_problem"]))
