@@ -107,7 +107,7 @@ def test_a_part_that_breaks_off_is_a_broken_promise(monkeypatch: pytest.MonkeyPa
     """And what it had found before is kept."""
 
     def faults(scene: object) -> Iterator[Tally]:
-        yield Tally("well")
+        yield Tally("well", injected=1, completed=1)
         raise OSError("no such server")
 
     monkeypatch.setattr(main, "import_module", lambda name: SimpleNamespace(faults=faults))
