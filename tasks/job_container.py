@@ -8,6 +8,7 @@ scratch volume that goes with it, and the networks of the store, MLflow and the 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ ACTIVE = ("created", "running", "restarting", "paused")
 _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0  # how long an engine may be away while a job runs
 _GRACE_SECONDS = 30
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 class EngineUnreachable(RuntimeError):
@@ -176,9 +178,10 @@ def _lines(container: Container, since: str) -> Iterator[tuple[str, str]]:
     """Lines of stderr after the time `since` (as the engine writes it), each with its time."""
     start = {"since": int(_seconds(since))} if since else {}
     text = container.logs(stdout=False, stderr=True, timestamps=True, **start)
-    for row in text.decode(errors="replace").splitlines():
+    # not splitlines: a progress bar's carriage returns are within a line, and only a line begins with its time
+    for row in text.decode(errors="replace").split("\n"):
         at, _, line = row.partition(" ")
-        if at > since and line.strip():
+        if _STAMP.match(at) and at > since and line.strip():
             yield at, line.rsplit("\r", 1)[-1].rstrip()
 
 

@@ -51,6 +51,20 @@ def test_lines_result_and_code_come_back_and_nothing_is_left(job: Runs, engine: 
     assert engine.volumes.list(filters={"dangling": True, "label": "psgpo.job"}) == []
 
 
+def test_a_progress_bar_is_one_line_and_the_job_goes_on(job: Runs) -> None:
+    """Bars, form feeds and separators of other alphabets end no line."""
+    code = r"""
+import sys, time
+for line in ("before", "weights: 0%\rweights: 50%\rLoading done", "page\x0cline\u2028end", "after"):
+    print(line, file=sys.stderr, flush=True); time.sleep(1.5)
+"""
+    one = job(code)
+    lines, times, outcome = collect(one, one.submit())
+    assert lines == ["before", "Loading done", "page\x0cline\u2028end", "after"]
+    assert times == sorted(times)
+    assert outcome.code == 0
+
+
 @pytest.mark.parametrize("code", [64, 75, 1])
 def test_exit_codes_are_the_job_s(job: Runs, code: int) -> None:
     one = job(talk(code=code))
