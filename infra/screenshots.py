@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.local import browser
+from infra.local.environment import admin_password
 from infra.local.settings import ROOT, Settings, read_settings
 from infra.local.stack import login
 
@@ -34,12 +35,12 @@ def main(argv: Sequence[str]) -> int:
     run_id = arguments.run or api.run_ids(DAG)[0]
     plan = api.xcom(DAG, run_id, "plan")
     report, gate = (api.xcom(DAG, run_id, task)["mlflow_run_id"] for task in ("report", "validate_problems"))
-    with browser.opened(settings, width=1300, height=820) as page:
+    with browser.opened(settings.airflow_uri, admin_password(settings), width=1300, height=820) as page:
         for name, address in _addresses(settings, run_id, plan, report, gate).items():
             page.goto("about:blank")  # MLflow's pages differ behind the # only, which loads nothing
             page.goto(address)
             _shoot(page, name, arguments.folder)
-        form = browser.open_form(page, settings)
+        form = browser.open_form(page, settings.airflow_uri)
         form.get_by_role("button", name="Arms and seeds").click()
         _shoot(page, "form", arguments.folder)
     return 0

@@ -1,4 +1,4 @@
-"""A person at the embedded stack: Debian's Chromium, moved by Playwright through the pages people use.
+"""A person at a stack: Debian's Chromium, moved by Playwright through the pages people use.
 
 The browser is not downloaded: it is the machine's own, `chromium` on the path or the program in `PSGPO_CHROMIUM`.
 """
@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from infra.local.environment import ADMIN, admin_password
-from infra.local.settings import Settings
+from infra.local.environment import ADMIN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -36,8 +35,8 @@ def _chromium() -> str | None:
 
 
 @contextmanager
-def opened(settings: Settings, width: int = 1400, height: int = 900) -> Iterator[Page]:
-    """A page that is logged in to Airflow; MLflow asks nobody. Raises RuntimeError where `missing` is not empty."""
+def opened(airflow_uri: str, password: str, width: int = 1400, height: int = 900) -> Iterator[Page]:
+    """A page that is logged in to Airflow as its administrator. Raises RuntimeError where `missing` is not empty."""
     if reason := missing():
         raise RuntimeError(reason)
     from playwright.sync_api import sync_playwright
@@ -47,23 +46,23 @@ def opened(settings: Settings, width: int = 1400, height: int = 900) -> Iterator
         try:
             page = started.new_page(viewport={"width": width, "height": height})
             page.set_default_timeout(PATIENCE_MS)
-            _log_in(page, settings)
+            _log_in(page, airflow_uri, password)
             yield page
         finally:
             started.close()
 
 
-def _log_in(page: Page, settings: Settings) -> None:
-    page.goto(f"{settings.airflow_uri}/auth/login")
+def _log_in(page: Page, airflow_uri: str, password: str) -> None:
+    page.goto(f"{airflow_uri}/auth/login")
     page.fill("input[name=username]", ADMIN)
-    page.fill("input[name=password]", admin_password(settings))
+    page.fill("input[name=password]", password)
     page.keyboard.press("Enter")
     page.wait_for_url(lambda address: "/auth/login" not in address)
 
 
-def open_form(page: Page, settings: Settings, dag: str = "psgpo_train") -> Locator:
+def open_form(page: Page, airflow_uri: str, dag: str = "psgpo_train") -> Locator:
     """The trigger form of a DAG, opened by its button."""
-    page.goto(f"{settings.airflow_uri}/dags/{dag}")
+    page.goto(f"{airflow_uri}/dags/{dag}")
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.locator("[role=dialog][aria-modal=true]")
     dialog.wait_for()

@@ -16,7 +16,7 @@ import pytest
 
 from infra.local import browser, processes
 from infra.local.airflow_api import AirflowApi
-from infra.local.environment import stack_environment
+from infra.local.environment import admin_password, stack_environment
 from infra.local.settings import Settings
 from infra.local.stack import login
 from tests.conftest import free_port
@@ -148,7 +148,7 @@ def page(settings: Settings) -> Iterator[Page | None]:
     if browser.missing():
         yield None
         return
-    with browser.opened(settings) as opened:
+    with browser.opened(settings.airflow_uri, admin_password(settings)) as opened:
         yield opened
 
 

@@ -22,7 +22,7 @@ Found = TypeVar("Found")
 def trigger_by_clicking(page: Page, settings: Settings, api: AirflowApi) -> str:
     """Fills in what SMALL says and nothing else; the id of the run that is there then."""
     before = set(api.run_ids("psgpo_train"))
-    form = browser.open_form(page, settings)
+    form = browser.open_form(page, settings.airflow_uri)
     form.get_by_role("button", name="What to train").click()
     choose(form, "profile", SMALL["profile"])
     form.get_by_role("button", name="Arms and seeds").click()

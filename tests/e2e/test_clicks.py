@@ -75,7 +75,7 @@ def test_a_pasted_path_is_evaluated(
     artifacts = {task: one["artifact"] for task, _, one in envelopes if "artifact" in one}
     folder = artifacts["sft"].removeprefix("file://")
     before = set(api.run_ids("psgpo_evaluate"))
-    form = browser.open_form(page, settings, "psgpo_evaluate")
+    form = browser.open_form(page, settings.airflow_uri, "psgpo_evaluate")
     form.get_by_role("button", name="What to evaluate").click()
     form.locator("#element_compare_models").fill(folder)
     choose(form, "compare_benchmarks", "StepCode")

@@ -37,19 +37,26 @@ def tried(job: Runs, code: str, **how: Any) -> dict[str, list[Any]]:
     return outcome.envelope
 
 
-def test_the_internet_and_the_host_are_out_of_reach(job: Runs) -> None:
-    found = tried(
-        job,
-        """
+OUTSIDE = """
 for host, port in (("1.1.1.1", 53), ("8.8.8.8", 443), ("169.254.169.254", 80), ("deb.debian.org", 80)):
     found[host] = attempt(lambda: connect(host, port))
-found["udp"] = attempt(lambda: socket.create_connection(("9.9.9.9", 53), timeout=3))
 listener = socket.create_server(("127.0.0.1", 0))
 found["itself"] = attempt(lambda: connect("127.0.0.1", listener.getsockname()[1]))
-""",
-    )
-    assert found.pop("itself")[0]
-    assert [host for host, (reached, _) in found.items() if reached] == []
+"""
+
+
+def reached(found: dict[str, list[Any]]) -> set[str]:
+    return {way for way, (succeeded, _) in found.items() if succeeded}
+
+
+def test_the_internet_and_the_host_are_out_of_reach(
+    job: Runs, engine: DockerClient, settings: DockerSettings
+) -> None:
+    assert reached(tried(job, OUTSIDE)) == {"itself"}
+    code = f"{ATTEMPT}\nfound = {{}}\n{OUTSIDE}\nprint(json.dumps(found))"
+    ordinary = engine.containers.run(settings.image, ["python3", "-c", code], remove=True)
+    if reached(json.loads(ordinary)) == {"itself"}:
+        pytest.skip("no container of this machine reaches the internet, so that it was not a job's profile")
 
 
 def test_the_services_of_its_networks_are_in_reach_and_others_are_not(
