@@ -94,7 +94,12 @@ class Feeder:
             worker.end()
 
     def _next_if_many(self) -> Pending | None:
-        """A second program for this worker, unless another worker would start on it sooner."""
+        """A second program for this worker, unless it holds all it can or another worker would start on it sooner.
+
+        One that is tried again is under way already: a connection to a service takes no other beside it.
+        """
+        if self._worker is not None and len(self._under_way) >= self._worker.at_once:
+            return None
         try:
             return self._jobs.get_nowait() if self._jobs.qsize() >= self._workers else None
         except queue.Empty:

@@ -100,6 +100,18 @@ def test_a_service_that_dies_gives_no_verdict_and_no_wrong_one(tmp_path: Path) -
     assert {verdict.status for verdict in verdicts} == {"no_verdict"}
 
 
+def test_a_connection_that_breaks_once_costs_one_program_one_try(address: str) -> None:
+    """While others wait: the one that is tried again keeps its new connection to itself."""
+    slow = "import time\ntime.sleep(0.02)\n" + HONEST
+    with Sandbox.open(address=address, limits=LIMITS) as remote:
+        under_way = [remote.submit(Program(slow, FORMS["calls"])) for _ in range(60)]
+        for number in (5, 20, 35):
+            under_way[number].result()
+            remote._feeders[0]._worker.interrupt()
+        verdicts = [pending.result() for pending in under_way]
+    assert {(verdict.status, verdict.detail) for verdict in verdicts} == {("passed", "")}
+
+
 def test_two_services_do_not_share_a_socket(tmp_path: Path) -> None:
     process, _ = start("--socket", str(tmp_path / "s"))
     second, _ = start("--socket", str(tmp_path / "s"))
