@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmarks.lookahead import in_order
 from tasks.benchmarks.problem_rows import test_count
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TryAgain
 from tasks.problems import Problem
 from tasks.sandbox.program import AssertTests, Program, StdioTests
 
@@ -46,8 +46,8 @@ def prove_grader(problems: Sequence[Problem], sandbox: Sandbox, broken: int = BR
 
     Every reference is run; `broken` problems, spread evenly, get the broken programs too.
 
-    Raises BadInput, naming problems, when a reference fails, a broken program passes, a problem has no tests, or the
-    sandbox gives no verdict.
+    Raises BadInput, naming problems, when a reference fails, a broken program passes or a problem has no tests;
+    TryAgain when all that is wrong is a sandbox that gave no verdict.
     """
     untested = [problem.problem_id for problem in problems if not test_count(problem.decoded_tests)]
     if untested:
@@ -55,17 +55,22 @@ def prove_grader(problems: Sequence[Problem], sandbox: Sandbox, broken: int = BR
             "self-proof", f"problems without tests: {untested[:SHOWN]}", "at least one test per problem"
         )
     wrong: list[str] = []
+    silent: list[str] = []
     judged: Counter[str] = Counter()
     checks = ((check, sandbox.submit(check.program)) for check in _checks(problems, broken))
     for check, verdict in in_order(checks):
         judged[check.kind] += 1
         if verdict.passed != check.must_pass or verdict.status == "no_verdict":
-            wrong.append(f"{check.problem_id} {check.kind}: {verdict.status} {verdict.detail}".strip()[:300])
+            told = f"{check.problem_id} {check.kind}: {verdict.status} {verdict.detail}".strip()[:300]
+            (silent if verdict.status == "no_verdict" else wrong).append(told)
     if wrong:
         raise BadInput(
             "self-proof", f"{len(wrong)} programs misjudged, no score is published: {'; '.join(wrong[:SHOWN])}",
             "references pass, broken programs fail",
         )  # fmt: skip
+    if silent:
+        named = "; ".join(silent[:SHOWN])
+        raise TryAgain(f"self-proof: {len(silent)} programs without verdict, no score is published: {named}")
     return {"problems": len(problems), **dict(sorted(judged.items()))}
 
 
