@@ -13,9 +13,10 @@ fi
 if [ ! -f containers/extra/ca.crt ] && [ -n "${SSL_CERT_FILE:-}" ]; then
   cp "$SSL_CERT_FILE" containers/extra/ca.crt
 fi
-if [ ! -d containers/extra/wheels ] && [ -n "${PIP_FIND_LINKS:-}" ] && [ -d "$PIP_FIND_LINKS" ]; then
+links=${PIP_FIND_LINKS:-$(python3 -m pip config get global.find-links 2> /dev/null || true)}
+if [ ! -d containers/extra/wheels ] && [ -n "$links" ] && [ -d "$links" ]; then
   mkdir containers/extra/wheels
-  cp "$PIP_FIND_LINKS"/*.whl containers/extra/wheels/
+  cp "$links"/*.whl containers/extra/wheels/
 fi
 docker build --quiet --tag psgpo/test-postgres:dev --build-arg BASE_IMAGE="$base" "$here/postgres"
 context=$(mktemp -d)

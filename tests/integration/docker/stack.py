@@ -84,7 +84,9 @@ class ComposeStack:
             time.sleep(2)
 
     def down(self) -> None:
-        """Containers, networks and volumes, the jobs' included."""
+        """Containers, networks and volumes, the jobs' included; first the scheduler, which would start more of them."""
+        if scheduler := self.services().get("airflow-scheduler"):
+            scheduler.remove(force=True, v=True)
         for container in self.jobs(all=True):
             container.remove(force=True, v=True)
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout=180)
