@@ -10,6 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tasks.job_profile import USER
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("airflow", "broker", "mlflow", "sandbox", "trainer")
 WITH_PACKAGES = ("airflow", "mlflow", "trainer")
@@ -54,6 +56,12 @@ def test_any_base_serves_and_nothing_runs_as_root(image: str) -> None:
     assert "org.opencontainers.image.revision" in final
     assert "HEALTHCHECK" in final
     assert "chmod 1777 /tmp" in final
+
+
+def test_the_sandbox_s_user_is_nobody_else_s() -> None:
+    """RLIMIT_NPROC counts per user, across containers: threads of a job would leave programs none."""
+    users = {image: re.search(r"^USER (.+)$", dockerfile(image), re.MULTILINE)[1] for image in IMAGES}  # type: ignore[index]
+    assert users.pop("sandbox") not in {*users.values(), USER}
 
 
 @pytest.mark.parametrize("image", WITH_PACKAGES)

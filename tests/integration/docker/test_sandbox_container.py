@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+    from tests.integration.docker.conftest import Runs
+
 ROOT = Path(__file__).resolve().parents[3]
 PORT = 8900
 START_SECONDS = 60.0
@@ -127,6 +129,28 @@ def test_a_program_writes_in_its_own_folder_which_is_empty_for_the_next(sandbox:
         assert not passes(sandbox, f"open({path!r}, 'w').write('x')"), path
 
 
+CROWD = """
+import os, sys, time
+for _ in range(400):
+    if os.fork() == 0:
+        time.sleep(600)
+print("there", file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+
+def test_processes_of_jobs_are_not_counted_as_a_program_s(
+    sandbox: Sandbox, job: Runs, engine: DockerClient
+) -> None:
+    """The kernel counts a user's processes across containers."""
+    crowd = engine.containers.get(job(CROWD, memory_mb=2048).submit())
+    deadline = time.monotonic() + START_SECONDS
+    while b"there" not in crowd.logs(stdout=False):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert passes(sandbox, "pass")
+
+
 @pytest.mark.slow
 def test_no_attack_passes(sandbox: Sandbox) -> None:
     """Those of tests/sandbox, in the container that a deployment has."""
@@ -192,7 +216,7 @@ found["scratch"] = attempt(lambda: open("/tmp/file", "w").write("x"))
 """,
     )
     status: Any = found.pop("status")
-    assert status["Uid"].split()[0] == "65532"
+    assert status["Uid"].split()[0] == "65531"
     assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd")} == {"0" * 16}
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     assert found.pop("scratch")[0]
