@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import subprocess
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,30 @@ def test_secrets_of_the_example_differ_and_have_no_default_in_the_file() -> None
     assert with_default & set(secrets) == set()
     assert len(secrets["AIRFLOW_JWT_SECRET"]) >= 64
     assert len(secrets["MLFLOW_ADMIN_PASSWORD"]) >= 12
+
+
+def test_the_commands_of_the_guide_fill_in_every_secret(tmp_path: Path) -> None:
+    """Step 2 of docs/deploy.md, but for the line that asks for the engine's socket."""
+    step = (ROOT / "docs/deploy.md").read_text().split("\n2. ")[1].split("\n3. ")[0]
+    commands = [
+        line.strip() for line in step.splitlines() if line.startswith("       ") and "stat -c" not in line
+    ]
+    assert len(commands) == 3
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    done = subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [
+        line for line in (tmp_path / ".env").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    filled = dict(line.split("=", 1) for line in lines)
+    assert filled.keys() == example().keys()
+    changed = {name: value for name, value in filled.items() if value != example()[name]}
+    assert set(changed) == {
+        name for name, value in example().items() if "change-me" in value or "FERNET" in name
+    }
+    assert {len(value) for name, value in changed.items() if "FERNET" not in name} == {64}
+    assert len(urlsafe_b64decode(changed["AIRFLOW_FERNET_KEY"].strip("'"))) == 32
+    assert len(set(changed.values())) == len(changed)
 
 
 def compose() -> list[str] | None:
