@@ -146,7 +146,7 @@ def smoke(engine: DockerClient) -> dict[str, Any]:
             up = time.monotonic() - began
             stack.wait_for_dag()
             watch = Watch(engine, stack.name)
-            stack.airflow().trigger(DAG, "bench", {"profile": "smoke"})
+            stack.airflow.trigger(DAG, "bench", {"profile": "smoke"})
             state, seconds = stack.follow("bench", _RUN_SECONDS)
             return {"up_seconds": round(up), "state": state, "run_seconds": round(seconds)} | watch.figures()
         finally:

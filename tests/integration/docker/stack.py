@@ -10,6 +10,7 @@ import subprocess
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -131,6 +132,7 @@ class ComposeStack:
         label = [f"psgpo.deployment={self.name}"]
         return self.engine.containers.list(filters={"label": label}, **how)
 
+    @cached_property
     def airflow(self) -> AirflowApi:
         return AirflowApi(self.airflow_uri, "admin", self.settings["AIRFLOW_ADMIN_PASSWORD"])
 
@@ -139,7 +141,7 @@ class ComposeStack:
     ) -> tuple[str, float]:
         """Wait for the end of a run of `psgpo_train`, calling `look` now and then; its state, and seconds from here on."""
         began = time.monotonic()
-        while (state := self.airflow().run(DAG, run_id)["state"]) not in ("success", "failed"):
+        while (state := self.airflow.run(DAG, run_id)["state"]) not in ("success", "failed"):
             if time.monotonic() - began > patience:
                 raise RuntimeError(f"{run_id} is {state} after {patience:.0f} s: {self.troubles(run_id)}")
             look()
@@ -148,7 +150,7 @@ class ComposeStack:
 
     def wait_for_dag(self) -> None:
         """Until Airflow has read it, after its first start."""
-        api, deadline = self.airflow(), time.monotonic() + _READING_SECONDS
+        api, deadline = self.airflow, time.monotonic() + _READING_SECONDS
         while not api.has_dag(DAG):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Airflow does not know {DAG}: {api.import_errors()}")
@@ -159,20 +161,20 @@ class ComposeStack:
         wrong = ("failed", "up_for_retry")
         return "\n".join(
             f"--- {one['task_id']}\n" + "\n".join(self.task_log(run_id, one)[-12:])
-            for one in self.airflow().task_instances(DAG, run_id)
+            for one in self.airflow.task_instances(DAG, run_id)
             if one["state"] in wrong
         )
 
     def instance(self, run_id: str, task: str) -> dict[str, Any]:
         """A task's first instance."""
-        instances = self.airflow().task_instances(DAG, run_id)
+        instances = self.airflow.task_instances(DAG, run_id)
         return next(one for one in instances if one["task_id"] == task)
 
     def task_log(self, run_id: str, instance: dict[str, Any]) -> list[str]:
         """What a task instance's last try said, as the UI shows it, and the messages of its errors."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id, safe='')}/taskInstances/{instance['task_id']}/logs"
         query = f"{instance['try_number']}?map_index={instance['map_index']}&full_content=true"
-        rows = self.airflow()._call("GET", f"{path}/{query}")["content"]
+        rows = self.airflow._call("GET", f"{path}/{query}")["content"]
         errors = [error["exc_value"] for row in rows for error in row.get("error_detail") or ()]
         return [str(row["event"]) for row in rows] + errors
 

@@ -163,7 +163,7 @@ def smoke(stack: ComposeStack, page: Page | None) -> Ended:
     """A run of the profile `smoke`: from the form, by clicking; without a browser by REST."""
     if page is None:
         run_id = "smoke"
-        stack.airflow().trigger(DAG, run_id, {"profile": "smoke"})
+        stack.airflow.trigger(DAG, run_id, {"profile": "smoke"})
     else:
         run_id = clicked(page, stack)
     seen: dict[str, dict[str, Any]] = {}
@@ -172,12 +172,14 @@ def smoke(stack: ComposeStack, page: Page | None) -> Ended:
 
 
 def clicked(page: Page, stack: ComposeStack) -> str:
-    before = set(stack.airflow().run_ids(DAG))
+    before = set(stack.airflow.run_ids(DAG))
     form = browser.open_form(page, stack.airflow_uri)
     form.get_by_role("button", name="What to train").click()
     choose(form, "profile", "smoke")
     form.get_by_role("button", name="Trigger").click()
-    return wait_for(lambda: next(iter(set(stack.airflow().run_ids(DAG)) - before), None))
+    run_id = wait_for(lambda: next(iter(set(stack.airflow.run_ids(DAG)) - before), None))
+    page.goto("about:blank")  # the grid is drawn anew every few seconds
+    return run_id
 
 
 def look(stack: ComposeStack, seen: dict[str, dict[str, Any]]) -> None:
@@ -200,9 +202,9 @@ def test_nobody_comes_in_without_the_password(stack: ComposeStack) -> None:
 
 def test_the_smoke_run_succeeds(stack: ComposeStack, smoke: Ended) -> None:
     assert smoke.state == "success", stack.troubles(smoke.run_id)
-    states = {one["state"] for one in stack.airflow().task_instances(DAG, smoke.run_id)}
+    states = {one["state"] for one in stack.airflow.task_instances(DAG, smoke.run_id)}
     assert states <= {"success", "skipped"}
-    report = stack.airflow().xcom(DAG, smoke.run_id, "report")
+    report = stack.airflow.xcom(DAG, smoke.run_id, "report")
     assert report["artifact"].startswith("s3://psgpo/store/report/")
 
 
@@ -210,7 +212,7 @@ def test_its_page_shows_its_note_and_a_green_grid(
     stack: ComposeStack, smoke: Ended, page: Page | None, tmp_path: Path
 ) -> None:
     """The picture of docs/deploy.md is the one that is taken here (`pytest --basetemp FOLDER` keeps it)."""
-    note = stack.airflow().run(DAG, smoke.run_id)["note"]
+    note = stack.airflow.run(DAG, smoke.run_id)["note"]
     assert note
     if page is None:
         pytest.skip(browser.missing())
@@ -273,7 +275,7 @@ def test_no_secret_is_in_airflow_s_database(stack: ComposeStack, smoke: Ended) -
 def training(stack: ComposeStack, smoke: Ended) -> str:
     """The id of a container that trains, with at least one checkpoint behind it; its run is KILLED."""
     changes = {"arms_arms": ["rl"], "ppo_steps": STEPS, "evaluation_problems": 4}
-    stack.airflow().trigger(DAG, KILLED, {"profile": "smoke", **changes})
+    stack.airflow.trigger(DAG, KILLED, {"profile": "smoke", **changes})
     container = wait_for(lambda: trainer(stack))
     wait_for(lambda: steps_done(container) > 4)
     return str(container.id)
@@ -304,7 +306,7 @@ def test_a_killed_job_is_tried_once_more_and_goes_on_from_its_checkpoint(
     fresh = wait_for(lambda: trainer(stack, but=training))
     first = wait_for(lambda: steps_done(fresh, first=True))
     assert first > done - 5  # a checkpoint every two steps, a line every five seconds
-    wait_for(lambda: stack.airflow().run(DAG, KILLED)["state"] == "success", RUN_SECONDS)
+    wait_for(lambda: stack.airflow.run(DAG, KILLED)["state"] == "success", RUN_SECONDS)
     assert stack.instance(KILLED, TRAINING)["try_number"] == 3
     assert stack.jobs(all=True) == []
 
@@ -317,7 +319,7 @@ def test_three_tries_are_one_run_in_mlflow_and_no_step_is_there_twice(
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", stack.settings["MLFLOW_ADMIN_PASSWORD"])
     client = MlflowClient(stack.mlflow_uri)
-    plan = stack.airflow().xcom(DAG, KILLED, "plan")
+    plan = stack.airflow.xcom(DAG, KILLED, "plan")
     runs = client.search_runs(
         [plan["experiment_id"]],
         f"tags.mlflow.parentRunId = '{plan['parent_run_id']}' AND attributes.run_name = 'train_policy rl/seed0'",
@@ -352,7 +354,7 @@ def test_what_is_set_wrong_is_one_line_in_the_task_s_log(
     """These come last: the services are left with the wrong settings."""
     environment, expected = CAUSES[cause]
     stack.change(environment, UP_SECONDS)
-    stack.airflow().trigger(DAG, cause, {"profile": "smoke"})
+    stack.airflow.trigger(DAG, cause, {"profile": "smoke"})
     assert stack.follow(cause, RUN_SECONDS)[0] == "failed"
     log = stack.task_log(cause, stack.instance(cause, "plan"))
     (line,) = {line for line in log if expected in line}
