@@ -20,7 +20,7 @@ from infra.local.settings import Settings
 DAG = "psgpo_train"
 SMALL = {"profile": "smoke", "arms_arms": ["rl"], "evaluation_problems": 4}
 """The conf of a run of a minute or two."""
-PATIENCE = 900.0
+PATIENCE = 3600.0  # a starved machine is no fault
 HEARTBEAT_SECONDS = 60
 """After so long without a sign of life a task is tried again; 300 s where nothing sets it."""
 _COMMANDS = {
