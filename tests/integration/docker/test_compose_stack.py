@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 UP_SECONDS, RUN_SECONDS, STEP_SECONDS = 600.0, 1800.0, 300.0
-KILLED = "killed"
+KILLED, CANCELLED = "killed", "cancelled"
 TRAINING = "arms.train_policy"
 STEPS = 300  # long enough to be killed in, twice
 PROGRESS = re.compile(r"progress .*?(\d+)/(\d+) ")
@@ -327,6 +327,17 @@ def test_three_tries_are_one_run_in_mlflow_and_no_step_is_there_twice(
     assert len(runs) == 1
     steps = [point.step for point in client.get_metric_history(runs[0].info.run_id, "train/reward")]
     assert len(steps) == len(set(steps)) > STEPS / 2
+
+
+def test_a_cancelled_run_s_container_is_gone_within_30_seconds(stack: ComposeStack) -> None:
+    """Marked failed by hand, as the UI does; only the task that concludes the run may come after that."""
+    changes = {"arms_arms": ["rl"], "ppo_steps": STEPS + 1, "evaluation_problems": 4}
+    stack.airflow.trigger(DAG, CANCELLED, {"profile": "smoke", **changes})
+    container = wait_for(lambda: trainer(stack), RUN_SECONDS)
+    wait_for(lambda: steps_done(container) > 1)
+    stack.airflow._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/{CANCELLED}", {"state": "failed"})
+    wait_for(lambda: trainer(stack) is None, 30.0)
+    assert stack.airflow.run(DAG, CANCELLED)["state"] == "failed"
 
 
 PLANNER = f"PSGPO_JOB_ENV_{role_of('plan').upper()}__AWS_SECRET_ACCESS_KEY"
