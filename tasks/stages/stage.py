@@ -36,7 +36,7 @@ from tasks.launch import follows
 from tasks.profiles import load_config
 from tasks.stages.progress import Progress
 from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
-from tasks.store.artifacts import artifact_key
+from tasks.store.artifacts import MANIFEST, artifact_key
 from tasks.tracking.runs import NoTracker, Tracker, open_tracker
 
 STOP_SECONDS = 20
@@ -189,7 +189,7 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
     key = artifact_key(stage.kind, digest)
     if follows():
         return _follow(stage, job, config, inputs, Checkpoints(store, digest, cache, read_only=True))
-    if store.exists(f"{key}/_manifest.json"):
+    if store.exists(f"{key}/{MANIFEST}"):
         manifest = fetch(store, key, cache).manifest
         # a process may have been killed after it had published and before it could clear
         Checkpoints(store, digest, cache).clear()
@@ -215,7 +215,13 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
             stop,
             job.config.resources,
         )
-        metrics = dict(stage.run(context))
+        try:
+            metrics = dict(stage.run(context))
+        except (BadInput, OSError):
+            if not store.exists(f"{key}/{MANIFEST}"):
+                raise
+            # a second process was first with the same work, and has taken its checkpoints away
+            return _envelope(stage, f"{store.uri}/{key}", fetch(store, key, cache).manifest, cached=True)
         tracker.log({f"{stage.name}/{name}": value for name, value in metrics.items()})
         manifest = publish(
             store,
@@ -247,7 +253,7 @@ def _follow(
     checkpoints: Checkpoints,
 ) -> dict[str, Any]:
     """Compute along with rank 0, which alone publishes, tracks and tells. A finished artifact is its matter, too."""
-    if checkpoints.store.exists(f"{artifact_key(stage.kind, checkpoints.digest)}/_manifest.json"):
+    if checkpoints.store.exists(f"{artifact_key(stage.kind, checkpoints.digest)}/{MANIFEST}"):
         return {}
     stop = StopRequest()
     with (

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,10 +106,13 @@ def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -
         raise BadInput(f"artifact {key}", "has no files")
     whole = {"format": FORMAT, **manifest, "files": files, "content": content_hash(files)}
     whole["seal"] = seal_of(whole)
-    at_once(store, (partial(store.upload, f"{key}/{name}", folder / name) for name in files))
-    if store.put_if_absent(f"{key}/{MANIFEST}", _render(whole)):
-        return whole
-    theirs = read_manifest(store, key)
+    while True:
+        at_once(store, (partial(store.upload, f"{key}/{name}", folder / name) for name in files))
+        if store.put_if_absent(f"{key}/{MANIFEST}", _render(whole)):
+            return whole
+        with suppress(FileNotFoundError):  # theirs was removed meanwhile
+            theirs = read_manifest(store, key)
+            break
     if theirs["content"] != whole["content"]:
         _keep_only_whole(store, key)
     return theirs
@@ -219,6 +223,7 @@ def _download(store: Store, key: str, path: Path) -> None:
 
 
 def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
-    return (
-        path.is_file() and path.stat().st_size == entry.get("size") and hash_file(path) == entry.get("sha256")
-    )
+    try:
+        return path.stat().st_size == entry.get("size") and hash_file(path) == entry.get("sha256")
+    except (FileNotFoundError, IsADirectoryError):
+        return False

@@ -1,12 +1,18 @@
-"""A store on local disk: `file:///path`."""
+"""A store on local disk: `file:///path`.
+
+Folders come and go under way: whoever finishes a stage removes its checkpoints, also when a second process still works on
+the same stage.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from tasks.errors import BadInput
 from tasks.store.entry import Entry
@@ -28,19 +34,22 @@ class LocalStore:
             ) from error
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        target = self._path(key)
+        return _in_folder(lambda: self._put_if_absent(self._path(key), data))
+
+    def _put_if_absent(self, target: Path, data: bytes) -> bool:
         with _beside(target) as temporary:
             temporary.write_bytes(data)
             try:
-                os.link(
-                    temporary, target
-                )  # fails if the target exists: create-if-absent, whole or not at all
+                # fails if the target exists: create-if-absent, whole or not at all
+                os.link(temporary, target)
             except FileExistsError:
                 return False
         return True
 
     def upload(self, key: str, path: Path) -> None:
-        target = self._path(key)
+        _in_folder(lambda: self._upload(self._path(key), path))
+
+    def _upload(self, target: Path, path: Path) -> None:
         with _beside(target) as temporary:
             shutil.copyfile(path, temporary)
             os.replace(temporary, target)
@@ -57,22 +66,14 @@ class LocalStore:
         return self._path(key).is_file()
 
     def list(self, prefix: str) -> Iterator[str]:
-        folder = self._path(prefix)
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            if not path.name.startswith(_TEMPORARY):
-                yield path.relative_to(self.root).as_posix()
+        yield from sorted(
+            Path(file).relative_to(self.root).as_posix() for file, _ in _files(self._path(prefix))
+        )
 
     def entries(self) -> Iterator[Entry]:
-        folders = [(os.fspath(self.root), "")]
-        while folders:
-            folder, prefix = folders.pop()
-            with os.scandir(folder) as found:
-                for one in found:
-                    if one.is_dir(follow_symlinks=False):
-                        folders.append((one.path, f"{prefix}{one.name}/"))
-                    elif not one.name.startswith(_TEMPORARY):
-                        about = one.stat(follow_symlinks=False)
-                        yield Entry(prefix + one.name, about.st_size, about.st_mtime)
+        skipped = len(os.fspath(self.root)) + 1
+        for path, about in _files(self.root):
+            yield Entry(path[skipped:], about.st_size, about.st_mtime)
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
@@ -92,6 +93,29 @@ class LocalStore:
 
 
 _TEMPORARY = ".writing-"
+_TRIES = 10
+T = TypeVar("T")
+
+
+def _in_folder(write: Callable[[], T]) -> T:
+    """Again when the target's folder was taken away between making it and writing into it."""
+    for _ in range(_TRIES - 1):
+        with suppress(FileNotFoundError):
+            return write()
+    return write()
+
+
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Every whole file below a folder; what vanishes meanwhile is not there."""
+    folders = [os.fspath(folder)]
+    while folders:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folders.pop()) as found:
+            for one in found:
+                if one.is_dir(follow_symlinks=False):
+                    folders.append(one.path)
+                elif not one.name.startswith(_TEMPORARY):
+                    with suppress(FileNotFoundError):
+                        yield one.path, one.stat(follow_symlinks=False)
 
 
 class _beside:  # noqa: N801 - reads as a verb: `with _beside(target) as temporary`

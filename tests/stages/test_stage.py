@@ -239,6 +239,25 @@ def test_two_jobs_at_once_both_succeed_with_one_artifact(store: str) -> None:
     assert call(store, "sft.epochs=4")["cached"]
 
 
+def test_who_stumbles_over_a_second_process_that_has_finished_takes_its_artifact(store: str) -> None:
+    """The one that finishes takes the checkpoints away, under the other's feet; without it the fault is told."""
+
+    def stumble(context: StageContext) -> Mapping[str, float]:
+        made.append(call(store))
+        raise BadInput("checkpoint 3", "no such artifact (no manifest)")
+
+    made: list[dict[str, Any]] = []
+    again = call(store, stage=dataclasses.replace(STAGE, run=stumble))
+    assert again["artifact"] == made[0]["artifact"]
+    assert (made[0]["cached"], again["cached"]) == (False, True)
+
+    def fall(context: StageContext) -> Mapping[str, float]:
+        raise BadInput("checkpoint 3", "no such artifact (no manifest)")
+
+    with pytest.raises(BadInput, match="checkpoint 3"):
+        call(store, "sft.epochs=3", stage=dataclasses.replace(STAGE, run=fall))
+
+
 def test_a_store_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadInput, match="cannot be written"):
