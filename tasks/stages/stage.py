@@ -220,7 +220,8 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
         except (BadInput, OSError):
             if not store.exists(f"{key}/{MANIFEST}"):
                 raise
-            # a second process was first with the same work, and has taken its checkpoints away
+            # a second process was first with the same work, and has taken the checkpoints away
+            checkpoints.clear()
             return _envelope(stage, f"{store.uri}/{key}", fetch(store, key, cache).manifest, cached=True)
         tracker.log({f"{stage.name}/{name}": value for name, value in metrics.items()})
         manifest = publish(

@@ -28,6 +28,7 @@ from tasks.store.stores import Store, open_store
 MANIFEST = "_manifest.json"
 FORMAT = 1
 _CHUNK = 1 << 20
+_TRIES = 20
 _AT_ONCE = 4  # files over a network; large ones go in several parts at once besides
 
 
@@ -100,22 +101,23 @@ def publish(store: Store, key: str, folder: Path, manifest: Mapping[str, Any]) -
 
     Both writers upload to the same names. That is harmless as long as the stage is deterministic; should the two differ
     and the files no longer match the manifest, the artifact is removed rather than left damaged (RuntimeError).
+    A checkpoint's other writer may remove what it wrote at any moment; then this one writes again.
     """
     files = list_files(folder)
     if not files:
         raise BadInput(f"artifact {key}", "has no files")
     whole = {"format": FORMAT, **manifest, "files": files, "content": content_hash(files)}
     whole["seal"] = seal_of(whole)
-    while True:
+    for _ in range(_TRIES):
         at_once(store, (partial(store.upload, f"{key}/{name}", folder / name) for name in files))
         if store.put_if_absent(f"{key}/{MANIFEST}", _render(whole)):
             return whole
         with suppress(FileNotFoundError):  # theirs was removed meanwhile
             theirs = read_manifest(store, key)
-            break
-    if theirs["content"] != whole["content"]:
-        _keep_only_whole(store, key)
-    return theirs
+            if theirs["content"] != whole["content"]:
+                _keep_only_whole(store, key)
+            return theirs
+    raise RuntimeError(f"{store.uri}/{key}: its manifest is neither there nor can it be written")
 
 
 def _keep_only_whole(store: Store, key: str) -> None:
@@ -224,6 +226,8 @@ def _download(store: Store, key: str, path: Path) -> None:
 
 def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
     try:
-        return path.stat().st_size == entry.get("size") and hash_file(path) == entry.get("sha256")
-    except (FileNotFoundError, IsADirectoryError):
+        if not path.is_file() or path.stat().st_size != entry.get("size"):
+            return False
+        return hash_file(path) == entry.get("sha256")
+    except FileNotFoundError:  # it was removed meanwhile
         return False

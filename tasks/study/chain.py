@@ -65,12 +65,16 @@ def foundation(setting: Setting, config: RunConfig) -> list[PlannedJob]:
     return [job for job in training_jobs([], checkpoints) if job.stage not in _LEFT_OUT]
 
 
-def foreign_prms(study: Study, phase: str, store: Store) -> dict[str, Made]:
-    """The PRMs of other studies that `study` wants measured, as far as the store has them, by "STUDY: fit_prm"."""
+def foreign_prms(study: Study, store: Store) -> dict[str, Made]:
+    """The PRMs of other studies that `study` wants measured, as far as the store has them, by "STUDY: fit_prm".
+
+    A PRM is the same in both phases, and a frozen study must not wait for the others' protocols: theirs is looked up in
+    development.
+    """
     found = {}
     for name in study.also_checked:
         other = load_study(name)
-        config = other.config(MAIN, phase)
+        config = other.config(MAIN, "development")
         made = find(store, config, foundation(other.settings[MAIN], config))
         if FIT_PRM in made:
             found[f"{name}: {FIT_PRM}"] = made[FIT_PRM]

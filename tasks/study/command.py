@@ -66,7 +66,7 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
     study, phase = load_study(form["study"]), form["phase"]
     names = form["settings"] or list(study.of_phase(phase))
     cells: list[dict[str, Any]] = []
-    foreign = foreign_prms(study, phase, store)
+    foreign = foreign_prms(study, store)
     for name in names:
         check(study.config(name, phase))
         cells += _planned(name, study, phase, store, foreign, form["n_seeds"])
@@ -133,7 +133,7 @@ def _run(given: argparse.Namespace, study: Study, store: Store) -> dict[str, Any
             raise BadInput(
                 f"{given.setting}: {job.name}", "is not in the store", "run the setting's foundation first"
             )
-    foreign = foreign_prms(study, given.phase, store)
+    foreign = foreign_prms(study, store)
     jobs = cell_jobs(Cell(given.setting, given.arm, given.seed), foreign)
     made, seconds = run(replace(base, arm=given.arm), jobs, store, {**known, **foreign})
     return _envelope(made[jobs[1].name], seconds)

@@ -92,7 +92,7 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
     found: list[Result] = []
     prms: dict[str, Mapping[str, Any]] = {}
     costs: dict[str, Mapping[str, Made]] = {}
-    planned, foreign = 0, foreign_prms(study, phase, store)
+    planned, foreign = 0, foreign_prms(study, store)
     for name, setting in study.of_phase(phase).items():
         config = study.config(name, phase)
         shared = foundation(setting, config)

@@ -64,3 +64,16 @@ def test_publishing_goes_on(store: LocalStore, tmp_path: Path) -> None:
 def test_what_is_not_there_to_be_uploaded_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no-such"):
         LocalStore(tmp_path / "store").upload("a/key", tmp_path / "no-such")
+
+
+def test_a_manifest_that_is_neither_there_nor_can_be_written_is_told(tmp_path: Path) -> None:
+    """A store that takes none and has none: no endless trying."""
+
+    class Refusing(LocalStore):
+        def put_if_absent(self, key: str, data: bytes) -> bool:
+            return False
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/state").write_text("x")
+    with pytest.raises(RuntimeError, match="neither there"):
+        publish(Refusing(tmp_path / "store"), "work/1", tmp_path / "folder", {"kind": "checkpoint"})

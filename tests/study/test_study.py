@@ -257,12 +257,12 @@ def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch)
     mine = load_study(str(MICRO))
     asking = mine.model_copy(update={"also_checked": ("other",)})
     monkeypatch.setattr(chain, "load_study", lambda name: mine)
-    assert chain.foreign_prms(asking, "development", open_store(store)) == {}, "it has no PRM"
+    assert chain.foreign_prms(asking, open_store(store)) == {}, "it has no PRM"
 
     prm = chain.Made(f"{store}/prm/aa/aa", {"content": "aa"})
     with monkeypatch.context() as patch:
         patch.setattr(chain, "find", lambda *_: {"fit_prm": prm})
-        foreign = chain.foreign_prms(asking, "development", open_store(store))
+        foreign = chain.foreign_prms(asking, open_store(store))
     assert foreign == {"other: fit_prm": prm}
     jobs = chain.cell_jobs(chain.Cell("main", "psgpo", 0), foreign)
     checks = [job for job in jobs if job.stage == "check_prm"]
@@ -273,6 +273,19 @@ def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch)
     assert checks[0].inputs["policies"] == checks[1].inputs["policies"]
     elsewhere = chain.cell_jobs(chain.Cell("more_kl", "psgpo", 0), foreign)
     assert [job.name for job in elsewhere if job.stage == "check_prm"] == ["check_prm"]
+
+
+def test_a_frozen_study_does_not_wait_for_the_others_protocols(tmp_path):
+    """Confirmation is planned while the study whose PRM it wants is not frozen; its own confirmation is still refused."""
+    wanted = altered(tmp_path, name="wanted")
+    frozen = tmp_path / "frozen.yaml"
+    tree = {**yaml.safe_load(MICRO.read_text()), "frozen": True, "also_checked": [wanted]}
+    frozen.write_text(yaml.safe_dump(tree))
+    store = open_store(f"file://{tmp_path}/store")
+    plan = make_plan({"study": str(frozen), "phase": "confirmation", "settings": ["main"]}, "a", store)
+    assert len(plan["cells"]) == 4
+    with pytest.raises(BadInput, match="frozen"):
+        make_plan({"study": wanted, "phase": "confirmation", "settings": ["main"]}, "a", store)
 
 
 def test_development_scores_come_from_validation_problems_alone(report):
