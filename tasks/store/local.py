@@ -93,7 +93,7 @@ class LocalStore:
 
 
 _TEMPORARY = ".writing-"
-_TRIES = 10
+_TRIES = 100  # each takes well under a millisecond, and a removal in between is rare
 T = TypeVar("T")
 
 
