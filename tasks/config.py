@@ -178,6 +178,11 @@ class RewardConfig(Section):
     lambda_pass: NonNegative = 0.025
     divide_by_lines: bool = Field(True, description="the 1/T fix")
     neutral_lines: bool = Field(True, description="comment, blank and docstring lines earn nothing")
+    process: Literal["score", "progress"] = Field(
+        "score",
+        description="what a line earns: its PRM score | what the score gained since the line before",
+        exclude_if=lambda value: value == "score",  # what was made before the setting keeps its digest
+    )
 
 
 class SampleConfig(Section):

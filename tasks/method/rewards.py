@@ -40,12 +40,21 @@ def outcome_reward(verdict: Verdict, kind: Outcome, *, compiles: bool = True) ->
 
 
 def line_returns(scores: Sequence[float], neutral: Sequence[bool], settings: RewardConfig) -> list[float]:
-    """What every line's score counts before lambda: clamped to [-1, 1], over T, nothing for neutral lines."""
+    """What every line's score counts before lambda: clamped to [-1, 1], over T, nothing for neutral lines.
+
+    `reward.process: progress` counts what the score gained since the last line that was not neutral, from 0 on: a guess of
+    the marginal progress of 2410.08146, from a PRM of states. The sum is the last score, whatever the number of lines.
+    """
     lines = max(1, len(scores)) if settings.divide_by_lines else 1
-    return [
-        0.0 if skip and settings.neutral_lines else min(1.0, max(-1.0, score)) / lines
-        for score, skip in zip(scores, neutral, strict=True)
-    ]
+    returns, before = [], 0.0
+    for score, skip in zip(scores, neutral, strict=True):
+        if skip and settings.neutral_lines:
+            returns.append(0.0)
+            continue
+        clamped = min(1.0, max(-1.0, score))
+        returns.append((clamped - before) / lines)
+        before = clamped if settings.process == "progress" else 0.0
+    return returns
 
 
 def line_weight(passed: bool, settings: RewardConfig) -> float:

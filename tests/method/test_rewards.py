@@ -67,6 +67,23 @@ def test_without_the_line_count_the_invariant_breaks():
     assert sum(dense([1.0] * 10, [False] * 10, False, hack)) > 1
 
 
+def test_progress_is_what_the_score_gained_since_the_last_line_that_counts():
+    settings = RewardConfig(process="progress", divide_by_lines=False)
+    scores, neutral = [0.5, 9.0, 0.75, -3.0, 0.25], [False, True, False, False, False]
+    assert line_returns(scores, neutral, settings) == pytest.approx([0.5, 0.0, 0.25, -1.75, 1.25])
+    paid = RewardConfig(process="progress", divide_by_lines=False, neutral_lines=False)
+    assert line_returns(scores, neutral, paid) == pytest.approx([0.5, 0.5, -0.25, -1.75, 1.25])
+
+
+def test_progress_adds_up_to_the_last_score_and_keeps_the_invariant_without_the_line_count():
+    settings = RewardConfig(process="progress", divide_by_lines=False)
+    generator = random.Random(1)
+    for _ in range(200):
+        scores = [generator.uniform(-1, 1) for _ in range(generator.randint(1, 40))]
+        total = sum(dense(scores, [False] * len(scores), False, settings))
+        assert total == pytest.approx(0.25 * scores[-1])
+
+
 def test_without_neutral_lines_comments_pay():
     hack = RewardConfig(neutral_lines=False)
     assert sum(dense([1.0] * 4, [True] * 4, False, hack)) > 0
