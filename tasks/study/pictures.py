@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,32 +10,74 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
-from tasks.reporting.figures import colour
-from tasks.study.analysis import MARGIN, Comparison
+from tasks.reporting.figures import STYLE, colour
+from tasks.study.analysis import MARGIN, Comparison, interval_of
 from tasks.study.results import Result
 
 SMOOTH = 5
+SHADED = ("rl", "dense", "value_init", "psgpo")
+LONGER = "rl_long"
 
 
-def curves(results: Sequence[Result], setting: str, path: Path) -> None:
-    """Training pass rate by step, mean over seeds, running mean over SMOOTH steps."""
-    figure, axes = plt.subplots(figsize=(7.2, 4.0), dpi=110)
-    arms = dict.fromkeys(one.cell.arm for one in results if one.cell.setting == setting)
-    for arm in arms:
-        group = [
-            one.curve for one in results if (one.cell.setting, one.cell.arm) == (setting, arm) and one.curve
-        ]
-        if group:
-            mean = np.mean([curve[: min(map(len, group))] for curve in group], axis=0)
-            width = min(SMOOTH, len(mean))
-            smooth = np.convolve(mean, np.ones(width) / width, mode="valid")
-            axes.plot(np.arange(len(smooth)) + width, 100 * smooth, color=colour(arm), label=arm)
+def main_figure(results: Sequence[Result], start: Result | None, path: Path) -> None:
+    """One setting: how its arms learn, and what they reach for what they cost."""
+    with matplotlib.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11.0, 4.6), dpi=110)
+        groups: dict[str, list[Result]] = {}
+        for one in results:
+            groups.setdefault(one.cell.arm, []).append(one)
+        _curves(left, groups)
+        _scores(right, groups, start)
+        _save(figure, path)
+
+
+def _curves(axes: Axes, groups: Mapping[str, Sequence[Result]]) -> None:
+    """Training pass rate by update: running mean over SMOOTH updates, mean over seeds with its 95 % band (normal).
+
+    Arms with more updates than the others are not drawn to their end.
+    """
+    steps = min((len(one.curve) for group in groups.values() for one in group if one.curve), default=0)
+    width = min(SMOOTH, steps)
+    for arm, group in groups.items():
+        curves = np.array([one.curve[:steps] for one in group if one.curve])
+        if arm == LONGER or not len(curves) or not width:
+            continue
+        smooth = 100 * np.array(
+            [np.convolve(curve, np.ones(width) / width, mode="valid") for curve in curves]
+        )
+        x, mean = np.arange(smooth.shape[1]) + width, smooth.mean(axis=0)
+        axes.plot(x, mean, color=colour(arm), label=arm, linewidth=2 if arm in SHADED else 1.2)
+        if len(curves) > 2 and arm in SHADED:
+            half = 1.96 * smooth.std(axis=0, ddof=1) / len(curves) ** 0.5
+            axes.fill_between(x, mean - half, mean + half, color=colour(arm), alpha=0.15, linewidth=0)
+    axes.set_title("Training pass rate, %")
     axes.set_xlabel("policy updates")
-    axes.set_ylabel("training pass rate, %")
-    if arms:
-        axes.legend(frameon=False)
-    _save(figure, path)
+    if groups:
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+
+
+def _scores(axes: Axes, groups: Mapping[str, Sequence[Result]], start: Result | None) -> None:
+    """pass@1 on problems as difficult as those trained on, with its 95 % interval; beside each arm what it cost in all."""
+    names = []
+    for y, (arm, group) in enumerate(reversed(list(groups.items()))):
+        cost = np.mean([one.total_cpu_seconds for one in group])
+        names.append(f"{arm}\n{cost:,.0f} CPU s")
+        low, high = interval_of([one.of_difficulty(*one.trained) for one in group])
+        mean = np.mean([one.pass_at_1_trained for one in group])
+        axes.plot([100 * low, 100 * high], [y, y], color=colour(arm), linewidth=2)
+        axes.plot(100 * mean, y, "o", color=colour(arm))
+    if start:
+        score = 100 * start.pass_at_1_trained
+        axes.axvline(score, color=colour("sft"), linestyle="--", linewidth=1)
+        axes.annotate(
+            " SFT", (score, 1), xycoords=("data", "axes fraction"), fontsize=8, color=colour("sft"), va="top"
+        )
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(-0.5, len(names) - 0.5)
+    axes.grid(axis="y", visible=False)
+    axes.set_title("pass@1, %, 95 % interval; cost with labels and PRM")
 
 
 def differences(compared: Sequence[Comparison], path: Path) -> None:

@@ -160,7 +160,7 @@ COMPUTE_COLUMNS = (
 
 
 def compute_rows(study: Study, found: Results) -> list[list[str]]:
-    """Score beside cost, tuning left out.
+    """Score beside cost, tuning left out; the first row of a setting is the SFT policy that its arms start from.
 
     `steps_to_rl`: steps to the training pass rate that the setting's rl (or main's) ends with.
     """
@@ -169,8 +169,10 @@ def compute_rows(study: Study, found: Results) -> list[list[str]]:
         if study.settings[one.cell.setting].tunes:
             continue
         groups.setdefault((one.cell.setting, one.cell.arm), []).append(one)
-    rows = []
+    rows: list[list[str]] = []
     for (setting, arm), group in groups.items():
+        if setting in found.starts and not any(row[0] == setting for row in rows):
+            rows.append(_start_row(found.starts[setting]))
         low, high = interval_of([one.of_difficulty(*one.trained) for one in group])
         target = _final(found.of(setting, "rl") or found.of(MAIN, "rl"))
         reached = [steps_to(one.curve, target) for one in group]
@@ -191,6 +193,12 @@ def compute_rows(study: Study, found: Results) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _start_row(start: Result) -> list[str]:
+    low, high = interval_of([start.of_difficulty(*start.trained)])
+    scores = [f"{value:.4f}" for value in (start.pass_at_1_trained, low, high, start.pass_at_1)]
+    return [start.cell.setting, start.cell.arm, "1", *scores, "0", "", "", ""]
 
 
 def _final(results: Sequence[Result], window: int = 5) -> float:
@@ -262,10 +270,11 @@ def _page(
 
 def _main_section(found: Results, folder: Path) -> PageSection:
     path = folder / "main.png"
-    pictures.curves(found.results, MAIN, path)
-    return PageSection(
-        "Learning curves", "", None, (Picture(path, "Training pass rate by step, mean over seeds"),)
+    pictures.main_figure(
+        [one for one in found.results if one.cell.setting == MAIN], found.starts.get(MAIN), path
     )
+    about = "Training pass rate by update, and pass@1 beside all that an arm cost, its PRM counted"
+    return PageSection("Learning, score and cost", "", None, (Picture(path, about),))
 
 
 def _question_section(

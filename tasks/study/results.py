@@ -18,6 +18,7 @@ from tasks.study.settings import Study
 
 SUPERVISION = ("baseline", "sample_responses", "label_prefixes", "fit_prm")
 """Jobs that an arm with a PRM needs beside its own training."""
+START = "evaluate_sft"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """`planned` counts the cells of the protocol.
+    """`planned` counts the cells of the protocol; `starts` has the SFT policy's score by setting, before any update.
 
     `prms`: what `check_prm` measured, by setting, and study where the PRM is another's.
     """
@@ -82,6 +83,7 @@ class Results:
     planned: int
     prms: Mapping[str, Mapping[str, Any]]
     costs: Mapping[str, Mapping[str, Made]]
+    starts: Mapping[str, Result]
 
     def of(self, setting: str, arm: str) -> list[Result]:
         return [one for one in self.results if (one.cell.setting, one.cell.arm) == (setting, arm)]
@@ -92,12 +94,19 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
     found: list[Result] = []
     prms: dict[str, Mapping[str, Any]] = {}
     costs: dict[str, Mapping[str, Made]] = {}
+    starts: dict[str, Result] = {}
     planned, foreign = 0, foreign_prms(study, store)
     for name, setting in study.of_phase(phase).items():
         config = study.config(name, phase)
         shared = foundation(setting, config)
         costs[name] = find(store, config, shared)
         spent = sum(_cpu(made) for job, made in costs[name].items() if job.startswith(SUPERVISION))
+        trained = (config.ppo.difficulty_min, config.ppo.difficulty_max)
+        if START in costs[name]:
+            start, score = Cell(name, "sft", 0), costs[name][START]
+            starts[name] = Result(
+                start, (), score, costs[name]["sft"], _summary(score, cache), (), 0.0, trained
+            )
         for cell in cells_of(name, setting):
             planned += 1
             jobs = cell_jobs(cell, foreign)
@@ -111,7 +120,7 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
                         made[jobs[0].name],
                         cache,
                         spent if ARMS[cell.arm].needs_prm else 0.0,
-                        (config.ppo.difficulty_min, config.ppo.difficulty_max),
+                        trained,
                     )
                 )
             for job in jobs:
@@ -119,7 +128,7 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
                     prms[_checked(name, job.name)] = _read(made[job.name], "metrics.json", cache)
     if not found:
         raise BadInput(store.uri, f"holds no finished cell of the study {study.name}, {phase}", "make study")
-    return Results(tuple(found), planned, prms, costs)
+    return Results(tuple(found), planned, prms, costs, starts)
 
 
 def _checked(setting: str, job: str) -> str:
@@ -139,8 +148,12 @@ def _result(
 ) -> Result:
     rows: Sequence[Mapping[str, Any]] = _read(policy, "curves.json", cache)
     curve = tuple(float(row["train/pass_rate"]) for row in rows if "train/pass_rate" in row)
-    summary = _read(score, "summary.json", cache)
-    return Result(cell, questions, score, policy, summary, curve, supervision, trained)
+    return Result(cell, questions, score, policy, _summary(score, cache), curve, supervision, trained)
+
+
+def _summary(score: Made, cache: Path) -> Mapping[str, Any]:
+    summary: Mapping[str, Any] = _read(score, "summary.json", cache)
+    return summary
 
 
 def _read(made: Made, file: str, cache: Path) -> Any:

@@ -180,6 +180,23 @@ def test_the_page_and_its_tables_need_nothing_but_the_store(report):
     assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in compared)
 
 
+def test_costs_begin_with_the_score_before_any_update(report):
+    found, folder = report
+    rows = rows_of(folder / "compute.csv")
+    assert [(row["setting"], row["arm"]) for row in rows] == [
+        ("main", "sft"),
+        ("main", "rl"),
+        ("main", "fraction_of_tests"),
+        ("more_kl", "sft"),
+        ("more_kl", "rl"),
+    ]
+    start = found.starts["main"]
+    assert float(rows[0]["pass_at_1"]) == pytest.approx(
+        start.score.manifest["metrics"]["pass_at_1"], abs=5e-5
+    )
+    assert start.policy.manifest["kind"] == "model"
+
+
 def test_a_second_report_has_the_same_bytes(report, tmp_path):
     found, folder = report
     write_report(load_study(str(MICRO)), "development", found, tmp_path / "again")
