@@ -18,7 +18,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -28,7 +28,7 @@ from airflow.sdk import BaseNotifier, Connection, DeadlineAlert, DeadlineReferen
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
 
 WEBHOOK, EMAIL = "psgpo_notice_webhook", "psgpo_notice_email"
-CAUSE = "cause"
+CAUSE, _BLAMED = "cause", "blamed"
 _MOST_LETTERS = 1000
 _TIMEOUT_SECONDS = 20
 _LOG = logging.getLogger(__name__)
@@ -84,17 +84,42 @@ def remember_cause(context: Any) -> None:
         context["ti"].xcom_push(key=CAUSE, value=lines[0][:_MOST_LETTERS])
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A failed task; `map_index` is -1 for one that is not mapped, `cause` is empty where it left none."""
+
+    task_id: str
+    map_index: int
+    cause: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.task_id}[{self.map_index}]" if self.map_index >= 0 else self.task_id
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.cause}" if self.cause else self.name
+
+
+def blame(ti: Any, failed: Failed) -> None:
+    """Leave behind, in a task that fails because another one did, which one that was."""
+    ti.xcom_push(key=_BLAMED, value=asdict(failed))
+
+
 def failure(context: Mapping[str, Any]) -> Message:
     """About a run that has failed; without a task when none of them is to blame (a deadlock, a timeout of the run)."""
     ti, reason = context.get("ti"), str(context.get("reason", ""))
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     if ti is None:
         return Message("failed", dag_id, run_id, "", reason, "")
-    told = None
+    failed, log = Failed(ti.task_id, -1 if ti.map_index is None else ti.map_index, ""), ti.log_url
     with suppress(Exception):  # a message without its cause is better than none
-        told = ti.xcom_pull(key=CAUSE, task_ids=ti.task_id, map_indexes=ti.map_index)
-    cause = told or f"{reason}; what the task said of it is in its log, if anything"
-    return Message("failed", dag_id, run_id, _name(ti), cause, ti.log_url)
+        if blamed := ti.xcom_pull(key=_BLAMED, task_ids=ti.task_id, map_indexes=ti.map_index):
+            failed = Failed(**blamed)
+            log = f"{_page({'dag_id': dag_id, 'dag_run_id': run_id})}/{_place(failed)}"
+        elif told := ti.xcom_pull(key=CAUSE, task_ids=ti.task_id, map_indexes=ti.map_index):
+            failed = replace(failed, cause=told)
+    cause = failed.cause or f"{reason}; what the task said of it is in its log, if anything"
+    return Message("failed", dag_id, run_id, failed.name, cause, log)
 
 
 def late(context: Mapping[str, Any]) -> Message:
@@ -141,9 +166,9 @@ def _mail(connection: Connection, message: Message) -> None:
         server.send_email_smtp(to=connection.extra_dejson["to"], subject=message.subject, html_content=page)
 
 
-def _name(ti: Any) -> str:
-    mapped = ti.map_index is not None and ti.map_index >= 0
-    return f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id
+def _place(failed: Failed) -> str:
+    """Of its page below the run's."""
+    return f"tasks/{failed.task_id}" + (f"/mapped/{failed.map_index}" if failed.map_index >= 0 else "")
 
 
 def _page(run: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ from airflow.sdk import TriggerRule, dag, task, task_group
 from dags.defaults import LARGE, LONG, SHORT, SMALL, dag_defaults
 from dags.jobs import JobOperator
 from dags.params import evaluate_params
-from dags.steps import ConcludeOperator, PlanOperator, ReportOperator, ValidateOperator
+from dags.steps import ConcludeOperator, PlanOperator, ReportOperator, ValidateOperator, as_last
 
 
 @dag(
@@ -81,7 +81,7 @@ def psgpo_evaluate() -> None:
     conclude = ConcludeOperator(task_id="conclude", stage="conclude", inputs={"report": report}, **small)
     # beside the page: what it finds wrong with a score is read there, too
     gate = ValidateOperator(task_id="validate_scores", stage="validate", inputs={"subject": score}, **small)
-    gate >> conclude.as_teardown(setups=planned)
+    gate >> as_last(conclude, planned)
 
 
 @task

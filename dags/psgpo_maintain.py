@@ -33,6 +33,7 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, t
 from dags.airflow_api import write_run_note
 from dags.defaults import SHORT, SMALL, dag_defaults
 from dags.maintenance import ContainersOperator, MaintainPlanOperator, StoreOperator
+from dags.steps import as_last, fail_with_the_run
 
 NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone="UTC")
 
@@ -58,7 +59,7 @@ def psgpo_maintain() -> None:
     containers = ContainersOperator(task_id="containers")
     limits = {"timeout": timedelta(hours=2), "memory_mb": SMALL}
     artifacts = StoreOperator(task_id="artifacts", stage="maintain", **limits)
-    plan >> [containers, artifacts] >> conclude().as_teardown(setups=plan)
+    plan >> [containers, artifacts] >> as_last(conclude(), plan)
 
 
 @task
@@ -70,6 +71,7 @@ def conclude() -> str:
     note = f"**Containers** {containers or failed}\n\n**Store** {(artifacts or {}).get('note', failed)}"
     if trouble := write_run_note(context, note):
         print(f"no note on the run's page: {trouble}")
+    fail_with_the_run(context)
     return note
 
 

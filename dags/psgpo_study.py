@@ -28,7 +28,7 @@ from typing import Any
 from airflow.sdk import Param, TriggerRule, dag, task, task_group
 
 from dags.defaults import LARGE, LONG, SHORT, SMALL, dag_defaults
-from dags.steps import CellOperator, ConcludeOperator, PlanOperator
+from dags.steps import CellOperator, ConcludeOperator, PlanOperator, as_last
 
 PARAMS = {
     "study": Param(
@@ -102,7 +102,7 @@ def psgpo_study() -> None:
     conclude = ConcludeOperator(
         task_id="conclude", stage="conclude", inputs={"report": []}, timeout=SHORT, memory_mb=SMALL
     )
-    finished >> conclude.as_teardown(setups=planned)
+    finished >> as_last(conclude, planned)
 
 
 @task

@@ -51,6 +51,7 @@ from dags.steps import (
     PromoteOperator,
     ReportOperator,
     ValidateOperator,
+    as_last,
 )
 
 # The chain to the PRM is the longest; cells that can wait must not take its place.
@@ -175,7 +176,7 @@ def psgpo_train() -> None:
     promote = PromoteOperator(task_id="promote", stage="promote", inputs=evidence, **last)
     weighed >> approved >> promote
     conclude = ConcludeOperator(task_id="conclude", stage="conclude", inputs={"report": report}, **small)
-    promote >> conclude.as_teardown(setups=planned)
+    promote >> as_last(conclude, planned)
 
 
 @task

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.airflow_api import write_run_note
 from dags.jobs import JobOperator, artifacts
 from dags.links import DataDocsLink, MlflowLink, ReportLink
-from dags.notices import CAUSE
+from dags.notices import CAUSE, Failed, blame
 
 PROMOTE, KEEP = "Promote", "Keep the champion"
 PATIENCE = timedelta(days=7)
@@ -138,7 +138,12 @@ class PromoteOperator(JobOperator):
 
 
 class ConcludeOperator(JobOperator):
-    """The last task, whatever happened before: ends the parent run with the result and the report, and notes it."""
+    """The last task, whatever happened before: ends the parent run with the result and the report, and notes it.
+
+    It fails where another task has failed, after its work is done: `as_last` makes it the task that Airflow judges the run
+    by. By the others a run that a person marks failed would end as a success, as Airflow skips what has not begun and
+    counts what is skipped as well.
+    """
 
     operator_extra_links = (MlflowLink(), ReportLink())
 
@@ -148,12 +153,12 @@ class ConcludeOperator(JobOperator):
             self._link_run(context, self._plan["parent_run_id"])
         envelope = self._run(context, self._arguments(context))
         _note(self, context, envelope["note"])
+        fail_with_the_run(context)
         return envelope
 
     def _arguments(self, context: Any) -> tuple[str, ...]:
-        dag_id, run_id = context["ti"].dag_id, context["run_id"]
-        states = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id])[run_id]
-        failed = list(_failures(context, states))
+        states = _states(context)
+        failed = [str(one) for one in failures(context, states)]
         parent = ("--parent", self._plan["parent_run_id"], "--status", "FAILED" if failed else "FINISHED")
         told = ("--started", context["dag_run"].start_date.isoformat())
         told += ("--expected", str(self._plan.get("expected_seconds", 0)))
@@ -164,15 +169,54 @@ class ConcludeOperator(JobOperator):
         return (*parent, *told, *(argument for uri in reports for argument in ("--report", uri)))
 
 
-def _failures(context: Any, states: dict[str, Any]) -> Iterator[str]:
-    """Failed tasks by name, with what they left behind as their cause. A mapped task's state is named `task_3`."""
-    tasks = context["dag"].task_ids
-    for name in sorted(name for name, state in states.items() if str(state) == "failed"):
-        task, index = (name, "-1") if name in tasks else name.rsplit("_", 1)
+def as_last(task: Any, first: Any) -> Any:
+    """`task` runs always once `first` has succeeded, and the run is judged by it: it is to call `fail_with_the_run`."""
+    return task.as_teardown(setups=first, on_failure_fail_dagrun=True)
+
+
+def fail_with_the_run(context: Any) -> None:
+    """Raise AirflowFailException where a task of this run has failed; the notice about the run names that task."""
+    failed = list(failures(context, _states(context)))
+    if failed:
+        blame(context["ti"], failed[0])
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise AirflowFailException(f"this run failed: {failed[0]}{more}")
+
+
+def failures(context: Any, states: Mapping[str, Any]) -> Iterator[Failed]:
+    """Failed tasks with what they left behind as their cause; where there are none, those that a person's stop left out.
+
+    The task of `context` is to come after all others. What comes right before it has succeeded in a run that went to its
+    end, but for cells that a spent budget skipped.
+    """
+    failed = [_instance(context, name) for name, state in sorted(states.items()) if str(state) == "failed"]
+    for task, index in failed:
         cause = None
         with suppress(Exception):  # a note without the cause is better than none
-            cause = context["ti"].xcom_pull(key=CAUSE, task_ids=task, map_indexes=int(index))
-        yield f"{name}: {cause}" if cause else name
+            cause = context["ti"].xcom_pull(key=CAUSE, task_ids=task, map_indexes=index)
+        yield Failed(task, index, cause or "")
+    if failed:
+        return
+    has_budget = bool(context["ti"].xcom_pull(task_ids="plan").get("budget_seconds"))
+    for name, state in sorted(states.items()):
+        task, index = _instance(context, name)
+        may_be_skipped = has_budget and index >= 0
+        if task in context["task"].upstream_task_ids and str(state) != "success" and not may_be_skipped:
+            yield Failed(task, index, "was not run: somebody marked the run failed")
+
+
+def _instance(context: Any, name: str) -> tuple[str, int]:
+    """Task and map index of a state's name: a mapped task's is `task_3`."""
+    if name in context["dag"].task_ids:
+        return name, -1
+    task, index = name.rsplit("_", 1)
+    return task, int(index)
+
+
+def _states(context: Any) -> dict[str, Any]:
+    dag_id, run_id = context["ti"].dag_id, context["run_id"]
+    states: dict[str, Any] = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id])[run_id]
+    return states
 
 
 def _verdict(context: Any, states: dict[str, Any]) -> str:

@@ -129,6 +129,8 @@ def cancelled(embedded: Stack) -> Tally:
     gone = wait_for(lambda: not embedded.working(working), STOP_SECONDS - 1, fail=False)
     seconds = time.monotonic() - began
     tally.completed += tally.check(gone, f"after {seconds:.0f} s {embedded.working(working)} run")
+    state = embedded.end("cancelled")
+    tally.check(state == "failed", f"it ended {state}")
     return tally
 
 

@@ -169,6 +169,17 @@ def test_a_mapped_task_is_told_by_its_index_and_a_killed_one_without_cause(chat:
     assert chat[0][1]["cause"] == "task_failure; what the task said of it is in its log, if anything"
 
 
+def test_a_task_that_failed_with_its_run_names_the_one_to_blame(chat: list[Any]) -> None:
+    from dags.notices import Failed, FailureNotice, blame
+
+    task = Task()
+    blame(task, Failed("arms.evaluate", 2, "evaluate: no such artifact"))
+    FailureNotice()(failed_run(task))
+    told = chat[0][1]
+    assert (told["task"], told["cause"]) == ("arms.evaluate[2]", "evaluate: no such artifact")
+    assert told["log"].endswith("/dags/psgpo_train/runs/night/tasks/arms.evaluate/mapped/2")
+
+
 def test_a_message_goes_out_when_its_cause_cannot_be_asked_for(
     chat: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,17 @@ def test_every_task_has_owner_retries_and_timeout(dags: dict[str, Any]) -> None:
             assert timedelta(0) < timeout <= timedelta(hours=13)
 
 
+def test_a_run_is_judged_by_the_task_that_always_comes_last(dags: dict[str, Any]) -> None:
+    """Else a run that a person marks failed ends as a success: Airflow skips its leaves, and skipped is no failure."""
+    last = {dag.dag_id: [task for task in dag.tasks if task.is_teardown] for dag in dags.values()}
+    assert {name for name, found in last.items() if found} == {
+        "psgpo_train", "psgpo_evaluate", "psgpo_maintain", "psgpo_study",
+    }  # fmt: skip
+    for found in last.values():
+        assert [task.task_id for task in found] in ([], ["conclude"])
+        assert all(task.on_failure_fail_dagrun for task in found)
+
+
 def test_no_task_has_an_argument_that_airflow_passes_itself(dags: dict[str, Any]) -> None:
     """Decorated sensors refuse such names, and only when they run."""
     from inspect import signature

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from tests.dags.serving import JsonHandler, serving
 
@@ -75,7 +76,14 @@ def ti(**results: Any) -> Any:
             return [{"artifact": POLICY, "metrics": {"loss": 1.0}}, None]
         return results.get(task_ids)
 
-    return SimpleNamespace(xcom_pull=pull, dag_id="psgpo_maintain")
+    def states(dag_id: str, run_ids: list[str]) -> dict[str, Any]:
+        made = {"plan": "success", "containers": "success", "artifacts": "success", "conclude": "running"}
+        return {
+            run: {name: state if name in results else "failed" for name, state in made.items()}
+            for run in run_ids
+        }
+
+    return SimpleNamespace(xcom_pull=pull, dag_id="psgpo_maintain", get_task_states=states)
 
 
 def asked(maintain: Any, run_type: str = "manual", conf: Any = None, **params: Any) -> Any:
@@ -173,14 +181,23 @@ def test_where_jobs_are_processes_there_are_no_containers(
             {"containers": "removed 2 containers", "artifacts": {"note": "removed 1.0 GB"}},
             "**Containers** removed 2 containers\n\n**Store** removed 1.0 GB",
         ),
-        ({}, "**Containers** failed, see its log\n\n**Store** failed, see its log"),
+        (
+            {"containers": "removed 2 containers"},
+            "**Containers** removed 2 containers\n\n**Store** failed, see its log",
+        ),
     ],
 )
-def test_the_run_s_note_says_what_became_of_both(
+def test_the_run_s_note_says_what_became_of_both_and_it_fails_with_the_run(
     results: dict[str, Any], told: str, maintain: Any, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conclude = maintain.get_task("conclude").python_callable
-    context = {"ti": ti(**results), "run_id": "night"}
+    task = ti(plan={}, conclude=None, **results)
+    task.xcom_push = lambda key, value: None
+    context = {"ti": task, "run_id": "night", "dag": maintain, "task": maintain.get_task("conclude")}
     monkeypatch.setitem(conclude.__globals__, "get_current_context", lambda: context)
-    assert conclude() == told
+    if "artifacts" in results:
+        assert conclude() == told
+    else:
+        with pytest.raises(AirflowFailException, match="this run failed: artifacts"):
+            conclude()
     assert notes == [told]

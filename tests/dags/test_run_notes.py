@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from dags import airflow_api
-from dags.steps import _failures
+from dags.steps import fail_with_the_run, failures
 from tasks.conclude import result_lines
 from tests.dags.serving import JsonHandler, serving
 
@@ -57,25 +58,63 @@ def test_a_server_that_stays_unwell_is_the_cause(server: Any) -> None:
     assert server.kept == []
 
 
+def the_last(states: dict[str, str], said: Any = None, budget: float = 0.0) -> Any:
+    """The context of a task that comes after `report` and the mapped `arms.evaluate`; what it leaves is in `left`."""
+    left: dict[str, Any] = {}
+
+    def pull(task_ids: str, key: str = "return_value", map_indexes: int = -1) -> Any:
+        return {"budget_seconds": budget} if task_ids == "plan" else (said or {})[task_ids, map_indexes]
+
+    ti = SimpleNamespace(
+        dag_id="psgpo_train",
+        left=left,
+        xcom_pull=pull,
+        xcom_push=lambda key, value: left.update({key: value}),
+        get_task_states=lambda dag_id, run_ids: {run_ids[0]: states},
+    )
+    dag = SimpleNamespace(task_ids=["plan", "sft", "baseline", "arms.evaluate", "report", "conclude"])
+    task = SimpleNamespace(upstream_task_ids={"plan", "arms.evaluate", "report"})
+    return {"dag": dag, "ti": ti, "task": task, "run_id": "night"}
+
+
 def test_a_failed_run_names_its_tasks_and_what_they_said() -> None:
     said = {
         ("sft", -1): "sft: exit code 1: out of memory",
         ("arms.evaluate", 2): "evaluate: no such artifact",
     }
-    context = {
-        "dag": SimpleNamespace(task_ids=["plan", "sft", "baseline", "arms.evaluate"]),
-        "ti": SimpleNamespace(
-            xcom_pull=lambda key, task_ids, map_indexes: said[task_ids, map_indexes]  # none is an error
-        ),
-    }
     states = {"plan": "success", "sft": "failed", "baseline": "failed", "arms.evaluate_2": "failed"}
-    named = list(_failures(context, states))
+    context = the_last(states, said)  # asking for what baseline said is an error
+    named = [str(one) for one in failures(context, states)]
     assert named == [
-        "arms.evaluate_2: evaluate: no such artifact",
+        "arms.evaluate[2]: evaluate: no such artifact",
         "baseline",
         "sft: sft: exit code 1: out of memory",
     ]
     note = list(result_lines(None, "", [*named, "report"], 0.0, 120.0))
     assert note[:4] == [*(f"**Failed** {one}" for one in named), "**Failed** 1 more"]
     assert "trigger again" in note[4]
-    assert list(result_lines(None, "", [], 0.0, 120.0)) == ["**Time** 2 min"]
+
+
+def test_what_ends_a_failed_run_fails_too_and_leaves_behind_who_is_to_blame() -> None:
+    states = {"plan": "success", "sft": "failed", "report": "skipped", "conclude": "running"}
+    context = the_last(states, {("sft", -1): "sft: memory: killed"})
+    with pytest.raises(AirflowFailException, match=r"this run failed: sft: sft: memory: killed$"):
+        fail_with_the_run(context)
+    assert context["ti"].left == {
+        "blamed": {"task_id": "sft", "map_index": -1, "cause": "sft: memory: killed"}
+    }
+
+
+WHOLE = {"plan": "success", "baseline": "skipped", "arms.evaluate_0": "success", "report": "success"}
+
+
+@pytest.mark.parametrize(("name", "budget"), [("report", 0), ("report", 60), ("arms.evaluate_0", 0)])
+def test_a_run_that_was_stopped_between_two_tasks_has_failed(name: str, budget: float) -> None:
+    """Then nothing has: Airflow skips whatever has not begun."""
+    with pytest.raises(AirflowFailException, match="somebody marked the run failed"):
+        fail_with_the_run(the_last({**WHOLE, name: "skipped", "conclude": "running"}, budget=budget))
+
+
+def test_a_run_that_went_to_its_end_has_not_failed() -> None:
+    fail_with_the_run(the_last({**WHOLE, "conclude": "running"}))
+    fail_with_the_run(the_last({**WHOLE, "arms.evaluate_0": "skipped"}, budget=60.0))

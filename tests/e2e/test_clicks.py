@@ -83,6 +83,10 @@ def test_a_pasted_path_is_evaluated(
     run_id = wait_for(lambda: next(iter(set(api.run_ids("psgpo_evaluate")) - before), None))
     plan = wait_for(lambda: returned(api, run_id, "plan"))
     api._call("PATCH", f"/api/v2/dags/psgpo_evaluate/dagRuns/{quote(run_id, safe='')}", {"state": "failed"})
+    ended = wait_for(
+        lambda: next(iter({api.run("psgpo_evaluate", run_id)["state"]} & {"success", "failed"}), None)
+    )
+    assert ended == "failed"
     champion, given = plan["models"]
     assert champion["label"] == "champion"
     assert given["settings"]["model.source"] == folder
