@@ -44,7 +44,9 @@ def test_every_arm_is_tuned_with_the_same_effort(name):
     assert all(one == points[0] for one in points)
     assert set(study.settings["main"].arms) - {"rl_long"} <= set(tried)
     for arm, values in study.tuned.items():
-        assert values in [cells for cells, _ in tried["rl" if arm == "rl_long" else arm]]
+        # a monitor stops a training, it changes none
+        trains = {key: value for key, value in values.items() if not key.startswith("ppo.monitors.")}
+        assert trains in [cells for cells, _ in tried["rl" if arm == "rl_long" else arm]]
 
 
 def test_the_list_study_asks_questions_one_to_nine():
