@@ -50,10 +50,11 @@ class JobOperator(ContainerJob, BaseOperator):
         gpus: int = 0,
         inputs: Mapping[str, Any] | None = None,
         cell: Any = None,
+        pool: str = POOL,
         **airflow: Any,
     ) -> None:
         # The job's own timeout comes first and says so; Airflow's is there for a runner that hangs.
-        super().__init__(pool=POOL, execution_timeout=timeout + _BACKSTOP, **airflow)
+        super().__init__(pool=pool, execution_timeout=timeout + _BACKSTOP, **airflow)
         self.stage, self.timeout, self.memory_mb, self.gpus = stage, timeout, memory_mb, gpus
         self.inputs, self.cell = inputs or {}, cell
         self.addresses: dict[str, str] = {}

@@ -142,10 +142,13 @@ class ConcludeOperator(JobOperator):
 
     It fails where another task has failed, after its work is done: `as_last` makes it the task that Airflow judges the run
     by. By the others a run that a person marks failed would end as a success, as Airflow skips what has not begun and
-    counts what is skipped as well.
+    counts what is skipped as well. It waits for no other run's jobs, so that a run is over when it has ended.
     """
 
     operator_extra_links = (MlflowLink(), ReportLink())
+
+    def __init__(self, **job: Any) -> None:
+        super().__init__(pool="default_pool", **job)
 
     def execute(self, context: Any) -> dict[str, Any]:
         self._plan = context["ti"].xcom_pull(task_ids="plan")

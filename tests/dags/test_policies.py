@@ -93,9 +93,11 @@ def test_no_task_has_an_argument_that_airflow_passes_itself(dags: dict[str, Any]
 
 
 def test_only_jobs_take_slots_of_the_job_pool(dags: dict[str, Any]) -> None:
+    """The last task takes none: behind another run's jobs, a run that was stopped would seem to go on for hours."""
     for dag in dags.values():
         for task in dag.tasks:
             is_job = hasattr(task, "stage") or "stage" in getattr(task, "partial_kwargs", {})
+            is_job = is_job and task.task_id != "conclude"
             assert (settings(task)[3] == "jobs") == is_job
 
 

@@ -80,7 +80,7 @@ def test_every_job_is_a_stage(train: Any) -> None:
         for task in train.tasks
         if task.pool == "jobs"
     }
-    assert stages <= {*STAGES, "plan", "weigh", "conclude"}
+    assert stages <= {*STAGES, "plan", "weigh"}
     assert {
         "sft",
         "train_policy",
@@ -89,14 +89,13 @@ def test_every_job_is_a_stage(train: Any) -> None:
         "evaluate",
         "report",
         "promote",
-        "conclude",
         "validate",
     } <= stages
 
 
 def test_inputs_are_the_stages_inputs(train: Any) -> None:
     for task in train.tasks:
-        if task.pool == "jobs" and task.task_id not in ("plan", "weigh", "conclude"):
+        if task.pool == "jobs" and task.task_id not in ("plan", "weigh"):
             given = task.partial_kwargs.get("inputs", {}) if task.is_mapped else task.inputs
             stage = task.partial_kwargs["stage"] if task.is_mapped else task.stage
             declared = importlib.import_module(f"tasks.stages.{stage}").STAGE.inputs
@@ -114,7 +113,7 @@ def test_the_plan_knows_every_job_and_what_it_waits_for(train: Any) -> None:
     jobs = training_jobs(cells, [{"label": "checkpoint 1/1"}], has_champion=True)
     task_of = {job.name: task_id(job.name) for job in jobs}
     wired = {task.task_id for task in train.tasks if task.pool == "jobs"}
-    assert set(task_of.values()) == wired - {"plan", "weigh", "conclude"}
+    assert set(task_of.values()) == wired - {"plan", "weigh"}
     for job in jobs:
         task = train.get_task(task_of[job.name])
         assert (task.partial_kwargs["stage"] if task.is_mapped else task.stage) == job.stage
