@@ -38,6 +38,13 @@ QUESTIONS: Mapping[int, str] = {
     8: "Model size",
     9: "Cost",
 }
+PAPER_ARMS = ("rl", "rl_long", "dense", "value_init", "psgpo")
+_ARM_QUESTIONS = (1, 6)
+RIVALS: Mapping[str, str] = {
+    "main/rl_long": "plain RL at no less total cost",
+    "easier_mix/rl": "plain RL with easier problems mixed in",
+}
+"""Other ways to spend what a PRM costs."""
 Rows = Sequence[Sequence[str]]
 
 
@@ -64,27 +71,32 @@ def comparisons(study: Study, found: Results) -> list[tuple[str, Comparison]]:
     """(figure, comparison) for every arm that has its other side.
 
     Figures: pass@1 on problems as difficult as those the other side was trained on (the protocol's primary one), on all
-    problems, and the area under the learning curve.
+    problems, and the area under the learning curve. The main setting's arms with a PRM are also held against other ways
+    to spend what it costs, by score alone.
     """
-    listed = []
+    listed: list[tuple[str, Comparison | None]] = []
     for name, setting in study.settings.items():
         other = found.of(*setting.against.split("/", 1))
         for arm in setting.arms:
             ours = found.of(name, arm)
             if setting.tunes or not ours or not other or f"{name}/{arm}" == setting.against:
                 continue
-            low, high = other[0].trained
-            for figure, one in (
-                (
-                    PRIMARY,
-                    compare(*([one.of_difficulty(low, high) for one in side] for side in (ours, other))),
-                ),
-                ("pass@1", compare(ours, other)),
-                ("area", compare_by(ours, other, lambda result: result.area)),
-            ):
-                if one:
-                    listed.append((figure, one))
-    return listed
+            listed += _scores(ours, other, other[0].trained)
+            listed.append(("area", compare_by(ours, other, lambda result: result.area)))
+    trained = next((one.trained for one in found.of(MAIN, "rl")), (0, 0))
+    for name in PAPER_ARMS:
+        for place in RIVALS:
+            ours, other = found.of(MAIN, name), found.of(*place.split("/", 1))
+            if ours and other and ours[0].supervision:
+                listed += _scores(ours, other, trained)
+    return [(figure, one) for figure, one in listed if one]
+
+
+def _scores(
+    ours: Sequence[Result], other: Sequence[Result], trained: tuple[int, int]
+) -> list[tuple[str, Comparison | None]]:
+    as_trained = compare(*([one.of_difficulty(*trained) for one in side] for side in (ours, other)))
+    return [(PRIMARY, as_trained), ("pass@1", compare(ours, other))]
 
 
 def bins(found: Results) -> list[list[str]]:
@@ -249,8 +261,7 @@ def _page(
 ) -> Page:
     sections = [_main_section(found, folder)]
     for question, title in QUESTIONS.items():
-        names = {name for name, setting in study.settings.items() if question in setting.questions}
-        mine = [(figure, one) for figure, one in compared if one.name.split("/")[0] in names]
+        mine = [(figure, one) for figure, one in compared if _answers(question, one.name, study)]
         if mine and question != 9:
             sections.append(_question_section(question, title, mine, folder))
     titles = {
@@ -266,6 +277,14 @@ def _page(
     told = f"{phase}, {len(found.results)} of {found.planned} cells"
     footer = "Intervals are 95 %, over seeds and problems. The protocol is docs/study.md."
     return Page(study.title, told, _conclusion(compared), sections, footer)
+
+
+def _answers(question: int, name: str, study: Study) -> bool:
+    """A setting of both questions runs the arms of both: the paper's, and the cheap competitors."""
+    setting, arm = name.split("/", 1)
+    asked = study.settings[setting].questions
+    of_both = question in _ARM_QUESTIONS and set(_ARM_QUESTIONS) <= set(asked)
+    return question in asked and (not of_both or (arm in PAPER_ARMS) == (question == 1))
 
 
 def _main_section(found: Results, folder: Path) -> PageSection:
@@ -288,12 +307,22 @@ def _question_section(
 
 
 def _conclusion(compared: Sequence[tuple[str, Comparison]]) -> str:
-    """The primary figure in a sentence."""
-    for figure, one in compared:
-        if (figure, one.name, one.other) == (PRIMARY, f"{MAIN}/psgpo", f"{MAIN}/rl"):
-            value, low, high = (f"{100 * part:+.1f}" for part in (one.value, one.low, one.high))
-            return f"psgpo - rl: {value} points [{low}, {high}] over {one.seeds} seeds: {one.verdict}."
-    return "The primary comparison has not been run."
+    """The primary figure in a sentence, and one for each rival."""
+    mine = {one.other: one for figure, one in compared if (figure, one.name) == (PRIMARY, f"{MAIN}/psgpo")}
+    if f"{MAIN}/rl" not in mine:
+        return "The primary comparison has not been run."
+    sentences = [f"psgpo - rl: {_told(mine[f'{MAIN}/rl'])}."]
+    sentences += [
+        f"Against {about} ({place}): {_told(mine[place])}."
+        for place, about in RIVALS.items()
+        if place in mine
+    ]
+    return " ".join(sentences)
+
+
+def _told(one: Comparison) -> str:
+    value, low, high = (f"{100 * part:+.1f}" for part in (one.value, one.low, one.high))
+    return f"{value} points [{low}, {high}] over {one.seeds} seeds: {one.verdict}"
 
 
 def _table(header: Sequence[str], rows: Rows) -> Table:

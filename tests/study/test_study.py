@@ -180,6 +180,26 @@ def test_the_page_and_its_tables_need_nothing_but_the_store(report):
     assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in compared)
 
 
+def test_arms_with_a_prm_are_held_against_other_ways_to_spend_its_cost(report, tmp_path):
+    """The same scores under other names: nothing is gained over rl_long."""
+    found, _ = report
+    rl = found.of("main", "rl")
+    paid = [replace(one, cell=replace(one.cell, arm="psgpo"), supervision=9.0) for one in rl]
+    longer = [replace(one, cell=replace(one.cell, arm="rl_long")) for one in rl]
+    study = load_study(str(MICRO))
+    arms = {**study.settings["main"].arms, "psgpo": 2, "rl_long": 2}
+    main = study.settings["main"].model_copy(update={"arms": arms})
+    study = study.model_copy(update={"settings": {**study.settings, "main": main}})
+    both = replace(found, results=(*found.results, *paid, *longer))
+    held = {(one.name, one.other) for figure, one in comparisons(study, both) if figure == PRIMARY}
+    assert ("main/psgpo", "main/rl_long") in held
+    assert ("main/rl_long", "main/rl") in held
+    assert ("main/fraction_of_tests", "main/rl_long") not in held
+    page = write_report(study, "development", both, tmp_path / "report").read_text()
+    null = "+0.0 points [+0.0, +0.0] over 2 seeds: null."
+    assert f"psgpo - rl: {null} Against plain RL at no less total cost (main/rl_long): {null}" in page
+
+
 def test_costs_begin_with_the_score_before_any_update(report):
     found, folder = report
     rows = rows_of(folder / "compute.csv")
