@@ -41,6 +41,11 @@ class Made:
     def content(self) -> str:
         return str(self.manifest["content"])
 
+    @property
+    def key(self) -> str:
+        """Its place in the store, wherever the store is."""
+        return "/".join(self.address.split("/")[-3:])
+
 
 @dataclass(frozen=True)
 class Cell:

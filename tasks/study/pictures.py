@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from tasks.reporting.figures import STYLE, colour
-from tasks.study.analysis import MARGIN, Comparison, interval_of
+from tasks.study.analysis import MARGIN, Comparison, compare, interval_of
 from tasks.study.results import Result
 
 SMOOTH = 5
@@ -59,15 +59,26 @@ def _curves(axes: Axes, groups: Mapping[str, Sequence[Result]]) -> None:
 
 
 def _scores(axes: Axes, groups: Mapping[str, Sequence[Result]], start: Result | None) -> None:
-    """pass@1 on problems as difficult as those trained on, with its 95 % interval; beside each arm what it cost in all."""
+    """pass@1 on problems as difficult as those trained on, with its 95 % interval, and the paired difference to rl.
+
+    Beside each arm what it cost in all.
+    """
     names = []
+    base = [one.of_difficulty(*one.trained) for one in groups.get("rl", ())]
     for y, (arm, group) in enumerate(reversed(list(groups.items()))):
         cost = np.mean([one.total_cpu_seconds for one in group])
         names.append(f"{arm}\n{cost:,.0f} CPU s")
-        low, high = interval_of([one.of_difficulty(*one.trained) for one in group])
-        mean = np.mean([one.pass_at_1_trained for one in group])
+        as_trained = [one.of_difficulty(*one.trained) for one in group]
+        low, high = interval_of(as_trained)
+        mean = np.mean([one.pass_at_1 for one in as_trained])
         axes.plot([100 * low, 100 * high], [y, y], color=colour(arm), linewidth=2)
         axes.plot(100 * mean, y, "o", color=colour(arm))
+        if arm != "rl" and (paired := compare(as_trained, base)):
+            values = (f"{100 * part:+.1f}" for part in (paired.value, paired.low, paired.high))
+            text = "{} [{}, {}] to rl, paired".format(*values)
+            axes.annotate(
+                text, (100 * mean, y), xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center"
+            )
     if start:
         score = 100 * start.pass_at_1_trained
         axes.axvline(score, color=colour("sft"), linestyle="--", linewidth=1)

@@ -1,6 +1,6 @@
 """Tables as CSV, pictures as PNG and a page, from a study's results.
 
-cells.csv        one row per finished cell, with the addresses of its score and policy and their MLflow runs
+cells.csv        one row per finished cell, with its score's and policy's places in the store and their MLflow runs
 comparisons.csv  every arm of every setting against the protocol's other side, with intervals and verdict
 bins.csv         the same by length and difficulty for the main setting
 compute.csv      what each arm cost, its own training and what its PRM needed, beside its score
@@ -148,9 +148,9 @@ def _cell_row(one: Result) -> list[str]:
         f"{one.area:.4f}",
         f"{one.cpu_seconds:.1f}",
         f"{one.supervision:.1f}",
-        one.score.address,
+        one.score.key,
         str(one.score.manifest["mlflow_run_id"]),
-        one.policy.address,
+        one.policy.key,
         str(one.policy.manifest["mlflow_run_id"]),
     ]
 

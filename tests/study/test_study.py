@@ -152,12 +152,13 @@ def test_the_plan_knows_what_is_done(finished, tmp_path):
         make_plan({"study": str(MICRO), "settings": ["nothing"]}, "a", open_store(store))
 
 
-def test_every_number_is_its_manifests(report):
+def test_every_number_is_its_manifests(finished, report):
+    store, _ = finished
     _, folder = report
     cells = rows_of(folder / "cells.csv")
     assert len(cells) == 8
     for cell in cells:
-        score, policy = (fetch_uri(cell[name], folder / "check") for name in ("score", "policy"))
+        score, policy = (fetch_uri(f"{store}/{cell[name]}", folder / "check") for name in ("score", "policy"))
         assert float(cell["pass_at_1"]) == score.manifest["metrics"]["pass_at_1"]
         assert float(cell["cpu_seconds"]) == pytest.approx(policy.manifest["cpu_seconds"], abs=0.05)
         assert cell["score_run"] == score.manifest["mlflow_run_id"]
