@@ -337,7 +337,7 @@ def test_a_cancelled_run_s_container_is_gone_within_30_seconds(stack: ComposeSta
     wait_for(lambda: steps_done(container) > 1)
     stack.airflow._call("PATCH", f"/api/v2/dags/{DAG}/dagRuns/{CANCELLED}", {"state": "failed"})
     wait_for(lambda: trainer(stack) is None, 30.0)
-    wait_for(lambda: stack.airflow.run(DAG, CANCELLED)["state"] == "failed")
+    assert stack.follow(CANCELLED, STEP_SECONDS)[0] == "failed"
 
 
 PLANNER = f"PSGPO_JOB_ENV_{role_of('plan').upper()}__AWS_SECRET_ACCESS_KEY"
