@@ -24,8 +24,12 @@ ARM_COLOURS = {
     "dense": "#f2a541",
     "value_init": "#72b7b2",
     "psgpo": "#c8385a",
+    "fraction_of_tests": "#7b5ea7",
+    "rltf": "#a47148",
+    "random_prm": "#6a994e",
+    "prime": "#577590",
 }
-_OTHER = ("#7b5ea7", "#6a994e", "#a47148", "#577590", "#333333")
+_OTHER = "#333333"
 STYLE: dict[Any, Any] = {
     "figure.figsize": (7.2, 4.0),
     "figure.dpi": 110,
@@ -45,7 +49,7 @@ STYLE: dict[Any, Any] = {
 
 def colour(arm: str) -> str:
     """A fixed colour per arm, the same in every figure."""
-    return ARM_COLOURS.get(arm) or _OTHER[sum(map(ord, arm)) % len(_OTHER)]
+    return ARM_COLOURS.get(arm, _OTHER)
 
 
 def arms_figure(results: Sequence[ArmResult], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -18,16 +19,14 @@ from tasks.study.results import Result
 
 SMOOTH = 5
 SHADED = ("rl", "dense", "value_init", "psgpo")
-LONGER = "rl_long"
 
 
-def main_figure(results: Sequence[Result], start: Result | None, path: Path) -> None:
-    """One setting: how its arms learn, and what they reach for what they cost."""
+def main_figure(groups: Mapping[str, Sequence[Result]], start: Result | None, path: Path) -> None:
+    """How arms learn, and what they reach for what they cost; by name, `rl` first, and scored as `rl` was trained."""
     with matplotlib.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11.0, 4.6), dpi=110)
-        groups: dict[str, list[Result]] = {}
-        for one in results:
-            groups.setdefault(one.cell.arm, []).append(one)
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(11.0, 4.8), dpi=110, gridspec_kw={"width_ratios": (6, 5)}
+        )
         _curves(left, groups)
         _scores(right, groups, start)
         _save(figure, path)
@@ -36,14 +35,14 @@ def main_figure(results: Sequence[Result], start: Result | None, path: Path) -> 
 def _curves(axes: Axes, groups: Mapping[str, Sequence[Result]]) -> None:
     """Training pass rate by update: running mean over SMOOTH updates, mean over seeds with its 95 % band (normal).
 
-    Arms with more updates than the others are not drawn to their end.
+    Of arms that train on the same problems for as many updates.
     """
-    steps = min((len(one.curve) for group in groups.values() for one in group if one.curve), default=0)
-    width = min(SMOOTH, steps)
+    base = [(len(one.curve), one.trained) for one in groups.get("rl", ()) if one.curve]
     for arm, group in groups.items():
-        curves = np.array([one.curve[:steps] for one in group if one.curve])
-        if arm == LONGER or not len(curves) or not width:
+        curves = np.array([one.curve for one in group if (len(one.curve), one.trained) in base])
+        if not len(curves):
             continue
+        width = min(SMOOTH, curves.shape[1])
         smooth = 100 * np.array(
             [np.convolve(curve, np.ones(width) / width, mode="valid") for curve in curves]
         )
@@ -59,51 +58,158 @@ def _curves(axes: Axes, groups: Mapping[str, Sequence[Result]]) -> None:
 
 
 def _scores(axes: Axes, groups: Mapping[str, Sequence[Result]], start: Result | None) -> None:
-    """pass@1 on problems as difficult as those trained on, with its 95 % interval, and the paired difference to rl.
+    """pass@1 on problems as difficult as those trained on, with its 95 % interval; beside each arm what it cost in all.
 
-    Beside each arm what it cost in all.
+    At the right the paired difference to rl.
     """
     names = []
-    base = [one.of_difficulty(*one.trained) for one in groups.get("rl", ())]
-    for y, (arm, group) in enumerate(reversed(list(groups.items()))):
+    trained = next((one.trained for one in groups.get("rl", ())), (0, 0))
+    base = [one.of_difficulty(*trained) for one in groups.get("rl", ())]
+    for y, (name, group) in enumerate(reversed(list(groups.items()))):
         cost = np.mean([one.total_cpu_seconds for one in group])
-        names.append(f"{arm}\n{cost:,.0f} CPU s")
-        as_trained = [one.of_difficulty(*one.trained) for one in group]
-        low, high = interval_of(as_trained)
-        mean = np.mean([one.pass_at_1 for one in as_trained])
-        axes.plot([100 * low, 100 * high], [y, y], color=colour(arm), linewidth=2)
-        axes.plot(100 * mean, y, "o", color=colour(arm))
-        if arm != "rl" and (paired := compare(as_trained, base)):
+        names.append(f"{name}\n{cost:,.0f} CPU s")
+        scored = [one.of_difficulty(*trained) for one in group]
+        low, high = interval_of(scored)
+        shade = colour(group[0].cell.arm)
+        axes.plot([100 * low, 100 * high], [y, y], color=shade, linewidth=2)
+        axes.plot(100 * np.mean([one.pass_at_1 for one in scored]), y, "o", color=shade)
+        if name != "rl" and (paired := compare(scored, base)):
             values = (f"{100 * part:+.1f}" for part in (paired.value, paired.low, paired.high))
-            text = "{} [{}, {}] to rl, paired".format(*values)
+            text = "{} [{}, {}]".format(*values)
             axes.annotate(
-                text, (100 * mean, y), xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center"
+                text,
+                (1.03, y),
+                xycoords=("axes fraction", "data"),
+                fontsize=8,
+                va="center",
+                annotation_clip=False,
             )
+    axes.annotate(
+        "to rl, paired", (1.03, len(names) - 0.4), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
+    )
     if start:
-        score = 100 * start.pass_at_1_trained
+        score = 100 * start.of_difficulty(*trained).pass_at_1
         axes.axvline(score, color=colour("sft"), linestyle="--", linewidth=1)
         axes.annotate(
-            " SFT", (score, 1), xycoords=("data", "axes fraction"), fontsize=8, color=colour("sft"), va="top"
+            " SFT",
+            (score, 0.99),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            color=colour("sft"),
+            va="top",
         )
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(-0.5, len(names) - 0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_title("pass@1, %, 95 % interval; cost with labels and PRM")
+    axes.set_title("pass@1, %; cost with labels and PRM")
 
 
-def differences(compared: Sequence[Comparison], path: Path) -> None:
-    """One line per comparison with its interval; the band is what counts as null."""
-    figure, axes = plt.subplots(figsize=(7.2, 1.2 + 0.36 * max(1, len(compared))), dpi=110)
+def differences(compared: Sequence[Comparison], changed: Mapping[str, Comparison], path: Path) -> None:
+    """One line per comparison with its interval; the band is what counts as null.
+
+    Beside it what a setting's change alone does: the same arm against the main setting's, by the arm's name.
+    """
+    with matplotlib.rc_context(STYLE):
+        columns = 2 if changed else 1
+        figure, grid = plt.subplots(
+            1,
+            columns,
+            figsize=(3.6 + 3.8 * columns, 1.2 + 0.36 * max(1, len(compared))),
+            dpi=110,
+            squeeze=False,
+            sharey=True,
+        )
+        rows = list(reversed(compared))
+        _intervals(grid[0][0], rows, "to what the protocol holds it against" if changed else "")
+        if changed:
+            _intervals(grid[0][1], [changed.get(one.name) for one in rows], "to the same arm of main")
+        grid[0][0].set_yticks(range(len(rows)), [f"{one.name} - {one.other}" for one in rows], fontsize=8)
+        _save(figure, path)
+
+
+def _intervals(axes: Axes, rows: Sequence[Comparison | None], title: str) -> None:
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#eef0f3")
     axes.axvline(0, color="#22252a", linewidth=0.8)
-    for y, one in enumerate(reversed(compared)):
-        shade = colour(one.name.split("/")[1])
-        axes.plot([100 * one.low, 100 * one.high], [y, y], color=shade, linewidth=2)
-        axes.plot(100 * one.value, y, "o", color=shade)
-    names = [f"{one.name} - {one.other}" for one in reversed(compared)]
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    for y, one in enumerate(rows):
+        if one:
+            shade = colour(one.name.split("/")[1])
+            axes.plot([100 * one.low, 100 * one.high], [y, y], color=shade, linewidth=2)
+            axes.plot(100 * one.value, y, "o", color=shade)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.grid(visible=False)
+    axes.set_title(title, fontsize=9)
     axes.set_xlabel("difference in pass@1, points, 95 % interval")
-    _save(figure, path)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A gain at the place `x` of a quantity."""
+
+    label: str
+    arm: str
+    x: float
+    gain: Comparison
+
+
+def gains_by(points: Sequence[Point], quantity: str, path: Path, log: bool = False) -> None:
+    """Paired gains with their intervals over a quantity of their settings."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = plt.subplots()
+        axes.axhspan(-100 * MARGIN, 100 * MARGIN, color="#eef0f3")
+        axes.axhline(0, color="#22252a", linewidth=0.8)
+        shown = set()
+        for point in points:
+            one, shade = point.gain, colour(point.arm)
+            axes.plot([point.x, point.x], [100 * one.low, 100 * one.high], color=shade, linewidth=2)
+            name = "" if point.arm in shown else point.arm
+            axes.plot(point.x, 100 * one.value, "o", color=shade, label=name or None)
+            shown.add(point.arm)
+            axes.annotate(
+                point.label,
+                (point.x, 100 * one.value),
+                xytext=(5, 3),
+                textcoords="offset points",
+                fontsize=7.5,
+            )
+        if log:
+            axes.set_xscale("log")
+        axes.margins(x=0.15)
+        axes.set_xlabel(quantity)
+        axes.set_title("Difference to rl in pass@1, points, 95 % interval")
+        if len(shown) > 1:
+            axes.legend(fontsize=8)
+        _save(figure, path)
+
+
+_SHOWN = (
+    ("lines", 1, "Lines per response"),
+    ("comment_share", 100, "Comment lines, %"),
+    ("pass_rate", 100, "Training pass rate, %"),
+)
+
+
+def behaviour(groups: Mapping[str, Sequence[Result]], path: Path) -> None:
+    """What samples look like by update: means over seeds, running means over SMOOTH updates."""
+    with matplotlib.rc_context(STYLE):
+        figure, grid = plt.subplots(1, len(_SHOWN), figsize=(11.0, 3.8), dpi=110)
+        for axes, (name, factor, title) in zip(grid, _SHOWN, strict=True):
+            for index, (label, group) in enumerate(groups.items()):
+                rows = [[float(row[f"train/{name}"]) for row in one.updates] for one in group]
+                steps = min(map(len, rows))
+                width = min(SMOOTH, steps)
+                mean = factor * np.array([row[:steps] for row in rows]).mean(axis=0)
+                smooth = np.convolve(mean, np.ones(width) / width, mode="valid")
+                axes.plot(
+                    np.arange(len(smooth)) + width,
+                    smooth,
+                    color=plt.get_cmap("tab10")(index % 10),
+                    linestyle="--" if label.endswith("/rl") else "-",
+                    label=label,
+                )
+            axes.set_title(title)
+            axes.set_xlabel("policy updates")
+        grid[0].legend(fontsize=7)
+        _save(figure, path)
 
 
 def _save(figure: plt.Figure, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,8 @@ from tasks.store import Store, fetch_uri
 from tasks.study.chain import CHECK_PRM, Cell, Made, cell_jobs, cells_of, find, foreign_prms, foundation
 from tasks.study.settings import Study
 
-SUPERVISION = ("baseline", "sample_responses", "label_prefixes", "fit_prm")
+LABELS = "label_prefixes"
+SUPERVISION = ("baseline", "sample_responses", LABELS, "fit_prm")
 """Jobs that an arm with a PRM needs beside its own training."""
 START = "evaluate_sft"
 
@@ -25,7 +27,7 @@ START = "evaluate_sft"
 class Result:
     """One cell. Costs in CPU seconds; `supervision`: the setting's baseline run, samples, labels and PRM.
 
-    `trained`: easiest and hardest problems that it was trained on, by difficulty.
+    `updates`: the metrics of every update. `trained`: easiest and hardest problems trained on, by difficulty.
     """
 
     cell: Cell
@@ -33,7 +35,7 @@ class Result:
     score: Made
     policy: Made
     summary: Mapping[str, Any]
-    curve: tuple[float, ...]
+    updates: tuple[Mapping[str, Any], ...]
     supervision: float
     trained: tuple[int, int]
 
@@ -66,6 +68,11 @@ class Result:
     def total_cpu_seconds(self) -> float:
         return self.cpu_seconds + self.supervision
 
+    @cached_property
+    def curve(self) -> tuple[float, ...]:
+        """Training pass rate by update."""
+        return tuple(float(row["train/pass_rate"]) for row in self.updates)
+
     @property
     def area(self) -> float:
         """Mean training pass rate over all steps: the area under the learning curve."""
@@ -76,7 +83,8 @@ class Result:
 class Results:
     """`planned` counts the cells of the protocol; `starts` has the SFT policy's score by setting, before any update.
 
-    `prms`: what `check_prm` measured, by setting, and study where the PRM is another's.
+    `prms`: what `check_prm` measured, by setting, and study where the PRM is another's. `costs`: a setting's foundation.
+    `labels`: what was counted while labelling, summed over a setting's checkpoints.
     """
 
     results: tuple[Result, ...]
@@ -84,9 +92,15 @@ class Results:
     prms: Mapping[str, Mapping[str, Any]]
     costs: Mapping[str, Mapping[str, Made]]
     starts: Mapping[str, Result]
+    labels: Mapping[str, Mapping[str, float]]
 
     def of(self, setting: str, arm: str) -> list[Result]:
         return [one for one in self.results if (one.cell.setting, one.cell.arm) == (setting, arm)]
+
+    def parameters(self, setting: str) -> int | None:
+        """Of the setting's policy."""
+        model = self.costs.get(setting, {}).get("prepare_model")
+        return int(model.manifest["metrics"]["parameters"]) if model else None
 
 
 def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
@@ -95,12 +109,15 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
     prms: dict[str, Mapping[str, Any]] = {}
     costs: dict[str, Mapping[str, Made]] = {}
     starts: dict[str, Result] = {}
+    labels: dict[str, Mapping[str, float]] = {}
     planned, foreign = 0, foreign_prms(study, store)
     for name, setting in study.of_phase(phase).items():
         config = study.config(name, phase)
         shared = foundation(setting, config)
         costs[name] = find(store, config, shared)
         spent = sum(_cpu(made) for job, made in costs[name].items() if job.startswith(SUPERVISION))
+        if counts := _label_counts(costs[name], cache):
+            labels[name] = counts
         trained = (config.ppo.difficulty_min, config.ppo.difficulty_max)
         if START in costs[name]:
             start, score = Cell(name, "sft", 0), costs[name][START]
@@ -128,7 +145,7 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
                     prms[_checked(name, job.name)] = _read(made[job.name], "metrics.json", cache)
     if not found:
         raise BadInput(store.uri, f"holds no finished cell of the study {study.name}, {phase}", "make study")
-    return Results(tuple(found), planned, prms, costs, starts)
+    return Results(tuple(found), planned, prms, costs, starts, labels)
 
 
 def _checked(setting: str, job: str) -> str:
@@ -147,8 +164,17 @@ def _result(
     trained: tuple[int, int],
 ) -> Result:
     rows: Sequence[Mapping[str, Any]] = _read(policy, "curves.json", cache)
-    curve = tuple(float(row["train/pass_rate"]) for row in rows if "train/pass_rate" in row)
-    return Result(cell, questions, score, policy, _summary(score, cache), curve, supervision, trained)
+    updates = tuple(row for row in rows if "train/pass_rate" in row)
+    return Result(cell, questions, score, policy, _summary(score, cache), updates, supervision, trained)
+
+
+def _label_counts(made: Mapping[str, Made], cache: Path) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for job, one in made.items():
+        if job.startswith(LABELS):
+            told = _read(one, "cost.json", cache)
+            counts.update({name: told[name] for name in told if not name.endswith("_per_failing")})
+    return counts
 
 
 def _summary(score: Made, cache: Path) -> Mapping[str, Any]:

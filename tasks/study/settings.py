@@ -90,6 +90,10 @@ class Study(BaseModel):
         chosen = {**self.base, **one.overrides, **of_cells, "evaluation.split": PHASES[phase]}
         return [f"{key}={_text(value)}" for key, value in chosen.items()]
 
+    def asked(self, question: int) -> list[str]:
+        """The settings that answer a question: the main one, which the others are changes of, first."""
+        return [name for name, one in self.settings.items() if question in one.questions or name == MAIN]
+
     def of_phase(self, phase: str) -> dict[str, Setting]:
         """The settings that a phase runs: those that tune are for development alone."""
         return {name: one for name, one in self.settings.items() if phase == "development" or not one.tunes}

@@ -17,7 +17,14 @@ def result(arm, seed, shares) -> Result:
     ]
     made = Made("file:///x", {"content": "", "cpu_seconds": 1.0, "mlflow_run_id": ""})
     return Result(
-        Cell("main", arm, seed), (1,), made, made, {"per_problem": rows, "pass_at_1": 0}, (0.1,), 0.0, (1, 1)
+        Cell("main", arm, seed),
+        (1,),
+        made,
+        made,
+        {"per_problem": rows, "pass_at_1": 0},
+        ({"train/pass_rate": 0.1},),
+        0.0,
+        (1, 1),
     )
 
 

@@ -87,7 +87,7 @@ def test_confirmation_waits_for_the_frozen_protocol(tmp_path):
         (lambda tree: tree.update(sead=1), "sead"),
         (lambda tree: tree["settings"]["main"]["arms"].update(rl=0), "arms"),
         (lambda tree: tree["settings"]["main"]["arms"].update(magic=2), "arms"),
-        (lambda tree: tree["settings"]["more_kl"].update(against="main/psgpo"), "main/psgpo"),
+        (lambda tree: tree["settings"]["more_kl"].update(against="main/dense"), "main/dense"),
         (lambda tree: tree["base"].update({"ppo.stops": 3}), "ppo.stops"),
     ],
 )

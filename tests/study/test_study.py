@@ -17,13 +17,20 @@ from tasks.errors import BadInput
 from tasks.store import fetch_uri, open_store
 from tasks.study import chain, command
 from tasks.study.command import make_plan
-from tasks.study.report import PRIMARY, comparisons, write_report
+from tasks.study.comparisons import PRIMARY, comparisons
+from tasks.study.report import write_report
 from tasks.study.results import collect
 from tasks.study.settings import load_study
 from tasks.study.tuning import as_tuned, picks, tried
 
 MICRO = Path(__file__).with_name("micro.yaml")
-CELLS = [("main", "rl"), ("main", "fraction_of_tests"), ("more_kl", "rl")]
+CELLS = {
+    ("main", "rl"): 2,
+    ("main", "fraction_of_tests"): 2,
+    ("main", "psgpo"): 1,
+    ("more_kl", "rl"): 2,
+    ("less_data", "psgpo"): 1,
+}
 GRID = ("tune_low", "tune_high")
 
 
@@ -52,10 +59,10 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PSGPO_CACHE", str(folder / "cache"))
         patch.setattr(chain, "_run_stage", run_here)
-        for setting in ("main", "more_kl"):
+        for setting in ("main", "more_kl", "less_data"):
             said[setting] = call("foundation", *about, "--setting", setting)
-        for setting, arm in CELLS:
-            for seed in (0, 1):
+        for (setting, arm), seeds in CELLS.items():
+            for seed in range(seeds):
                 place = ("--setting", setting, "--arm", arm, "--seed", seed)
                 said[f"{setting}/{arm}/{seed}"] = call("cell", *about, *place)
         for setting in GRID:
@@ -139,7 +146,7 @@ def test_the_plan_knows_what_is_done(finished, tmp_path):
     store, _ = finished
     conf = {"study": str(MICRO), "n_seeds": 1, "job_minutes": 2}
     plan = make_plan(conf, "a", open_store(store))
-    assert [cell["done"] for cell in plan["cells"]] == [True] * 5
+    assert [cell["done"] for cell in plan["cells"]] == [True] * 7
     assert plan["budget_seconds"] == 120
     fresh = make_plan({"study": str(MICRO), "settings": ["more_kl"]}, "a", open_store(f"file://{tmp_path}/s"))
     assert [(cell["label"], cell["done"]) for cell in fresh["cells"]] == [
@@ -156,7 +163,7 @@ def test_every_number_is_its_manifests(finished, report):
     store, _ = finished
     _, folder = report
     cells = rows_of(folder / "cells.csv")
-    assert len(cells) == 8
+    assert len(cells) == 10
     for cell in cells:
         score, policy = (fetch_uri(f"{store}/{cell[name]}", folder / "check") for name in ("score", "policy"))
         assert float(cell["pass_at_1"]) == score.manifest["metrics"]["pass_at_1"]
@@ -167,17 +174,20 @@ def test_every_number_is_its_manifests(finished, report):
 
 def test_the_page_and_its_tables_need_nothing_but_the_store(report):
     found, folder = report
-    assert found.planned == 8
+    assert found.planned == 10
     page = (folder / "index.html").read_text()
-    assert "8 of 8 cells" in page
+    assert "10 of 10 cells" in page
     assert "more_kl/rl" in page
-    assert {path.name for path in folder.glob("*.png")} == {"main.png", "question_1.png", "question_5.png"}
+    questions = {f"question_{number}.png" for number in (1, 2, 3, 5, 8)}
+    parts = {"sparsity.png", "prm_quality.png", "behaviour.png", "sizes.png"}
+    assert {path.name for path in folder.glob("*.png")} == {"main.png", *questions, *parts}
     compared = rows_of(folder / "comparisons.csv")
-    assert {(row["figure"], row["arm"]) for row in compared} == {
-        (figure, arm)
-        for figure in (PRIMARY, "pass@1", "area")
-        for arm in ("main/fraction_of_tests", "more_kl/rl")
+    against_rl = ("main/fraction_of_tests", "main/psgpo", "more_kl/rl", "less_data/psgpo")
+    assert {(row["figure"], row["arm"]) for row in compared if row["against"] == "main/rl"} == {
+        (figure, arm) for figure in (PRIMARY, "pass@1", "area") for arm in against_rl
     }
+    changed = {(row["figure"], row["arm"]) for row in compared if row["against"] != "main/rl"}
+    assert changed == {(figure, "less_data/psgpo") for figure in (PRIMARY, "pass@1")}
     assert all(float(row["low"]) <= float(row["difference"]) <= float(row["high"]) for row in compared)
 
 
@@ -191,14 +201,17 @@ def test_arms_with_a_prm_are_held_against_other_ways_to_spend_its_cost(report, t
     arms = {**study.settings["main"].arms, "psgpo": 2, "rl_long": 2}
     main = study.settings["main"].model_copy(update={"arms": arms})
     study = study.model_copy(update={"settings": {**study.settings, "main": main}})
-    both = replace(found, results=(*found.results, *paid, *longer))
+    others = (one for one in found.results if one.cell.arm != "psgpo")
+    both = replace(found, results=(*others, *paid, *longer))
     held = {(one.name, one.other) for figure, one in comparisons(study, both) if figure == PRIMARY}
     assert ("main/psgpo", "main/rl_long") in held
     assert ("main/rl_long", "main/rl") in held
     assert ("main/fraction_of_tests", "main/rl_long") not in held
     page = write_report(study, "development", both, tmp_path / "report").read_text()
     null = "+0.0 points [+0.0, +0.0] over 2 seeds: null."
-    assert f"psgpo - rl: {null} Against plain RL at no less total cost (main/rl_long): {null}" in page
+    costs = [sum(one.total_cpu_seconds for one in side) / 2 for side in (longer, paid)]
+    told = "(main/rl_long; {:,.0f} CPU s in all, psgpo {:,.0f})".format(*costs)
+    assert f"psgpo - rl: {null} Against plain RL with more updates {told}: {null}" in page
 
 
 def test_costs_begin_with_the_score_before_any_update(report):
@@ -208,14 +221,82 @@ def test_costs_begin_with_the_score_before_any_update(report):
         ("main", "sft"),
         ("main", "rl"),
         ("main", "fraction_of_tests"),
+        ("main", "psgpo"),
         ("more_kl", "sft"),
         ("more_kl", "rl"),
+        ("less_data", "sft"),
+        ("less_data", "psgpo"),
     ]
     start = found.starts["main"]
     assert float(rows[0]["pass_at_1"]) == pytest.approx(
         start.score.manifest["metrics"]["pass_at_1"], abs=5e-5
     )
     assert start.policy.manifest["kind"] == "model"
+
+
+def test_every_stage_is_paid_once(report):
+    """A foundation's stages by setting: what the main one has made costs the others nothing."""
+    found, folder = report
+    rows = {(row["setting"], row["stage"]): row for row in rows_of(folder / "stages.csv")}
+    made = found.costs["main"]
+    labels = [one.manifest for name, one in made.items() if name.startswith("label_prefixes")]
+    assert int(rows["main", "label_prefixes"]["jobs"]) == len(labels) == 2
+    spent = sum(one["cpu_seconds"] for one in labels)
+    assert float(rows["main", "label_prefixes"]["cpu_seconds"]) == pytest.approx(spent, abs=0.06)
+    assert {stage for setting, stage in rows if setting == "less_data"} == {
+        "sample_responses",
+        "validate",
+        "label_prefixes",
+        "fit_prm",
+    }
+    assert "more_kl" not in {setting for setting, _ in rows}
+
+
+def test_what_labels_cost_is_what_was_counted(report):
+    found, folder = report
+    main, less = rows_of(folder / "labels.csv")
+    assert (main["setting"], less["setting"]) == ("main", "less_data")
+    listed = [one for name, one in found.costs["main"].items() if name.startswith("label_prefixes")]
+    costs = [
+        json.loads((fetch_uri(one.address, folder / "check").path / "cost.json").read_text())
+        for one in listed
+    ]
+    for name in ("responses", "completions", "executions"):
+        assert int(main[name]) == sum(cost[name] for cost in costs)
+    per_failing = sum(cost["executions"] for cost in costs) / sum(cost["failing"] for cost in costs)
+    assert float(main["executions_per_failing"]) == pytest.approx(per_failing, abs=0.006)
+    assert int(less["responses"]) == int(main["responses"]) // 2
+
+
+def test_a_prm_stands_beside_what_it_was_trained_on(report):
+    found, folder = report
+    main, less = rows_of(folder / "prms.csv")
+    assert (int(main["trained_on_responses"]), int(less["trained_on_responses"])) == (64, 32)
+    whole = found.prms["less_data"]["all"]["balanced_accuracy"]
+    assert less["balanced_accuracy"] == ("" if whole is None else f"{whole:.4f}")
+    prm = found.costs["main"]["fit_prm"].manifest["metrics"]
+    assert main["held_out"] == f"{prm['all_balanced_accuracy']:.4f}"
+
+
+def test_sparsity_is_the_first_batch_and_size_is_the_model_s(report):
+    found, folder = report
+    (sparse,) = rows_of(folder / "sparsity.csv")
+    firsts = [one.updates[0]["train/pass_rate"] for one in found.of("main", "rl")]
+    assert (sparse["setting"], float(sparse["solved_before"])) == (
+        "main",
+        pytest.approx(sum(firsts) / 2, abs=1e-4),
+    )
+    (size,) = rows_of(folder / "sizes.csv")
+    assert int(size["parameters"]) == found.costs["main"]["prepare_model"].manifest["metrics"]["parameters"]
+    assert sparse["difference"] == size["difference"]
+
+
+def test_behaviour_is_that_of_the_last_updates(report):
+    found, folder = report
+    rows = {(row["setting"], row["arm"]): row for row in rows_of(folder / "behaviour.csv")}
+    assert not any(setting in GRID for setting, _ in rows)
+    lines = [update["train/lines"] for one in found.of("more_kl", "rl") for update in one.updates[-5:]]
+    assert float(rows["more_kl", "rl"]["lines"]) == pytest.approx(sum(lines) / len(lines), abs=1e-4)
 
 
 def test_a_second_report_has_the_same_bytes(report, tmp_path):
@@ -275,7 +356,7 @@ def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
     shutil.copytree(store.removeprefix("file://"), copied)
     shutil.rmtree(copied / said["more_kl/rl/1"]["artifact"].removeprefix(f"{store}/"))
     found = collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"), tmp_path / "cache")
-    assert (len(found.results), found.planned) == (7, 8)
+    assert (len(found.results), found.planned) == (9, 10)
     (kl,) = [
         one
         for figure, one in comparisons(load_study(str(MICRO)), found)
@@ -289,19 +370,15 @@ def test_an_empty_store_is_no_report(tmp_path):
         collect(load_study(str(MICRO)), "development", open_store(f"file://{tmp_path}/s"), tmp_path / "cache")
 
 
-def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch):
+def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch, tmp_path):
     """On the programs that the main setting's own PRM is measured on, and on no others."""
     store, _ = finished
     mine = load_study(str(MICRO))
     asking = mine.model_copy(update={"also_checked": ("other",)})
     monkeypatch.setattr(chain, "load_study", lambda name: mine)
-    assert chain.foreign_prms(asking, open_store(store)) == {}, "it has no PRM"
-
-    prm = chain.Made(f"{store}/prm/aa/aa", {"content": "aa"})
-    with monkeypatch.context() as patch:
-        patch.setattr(chain, "find", lambda *_: {"fit_prm": prm})
-        foreign = chain.foreign_prms(asking, open_store(store))
-    assert foreign == {"other: fit_prm": prm}
+    assert chain.foreign_prms(asking, open_store(f"file://{tmp_path}/empty")) == {}, "it has no PRM"
+    foreign = chain.foreign_prms(asking, open_store(store))
+    assert [(name, made.manifest["kind"]) for name, made in foreign.items()] == [("other: fit_prm", "prm")]
     jobs = chain.cell_jobs(chain.Cell("main", "psgpo", 0), foreign)
     checks = [job for job in jobs if job.stage == "check_prm"]
     assert [(job.name, job.inputs["prm"]) for job in checks] == [
@@ -321,7 +398,7 @@ def test_a_frozen_study_does_not_wait_for_the_others_protocols(tmp_path):
     frozen.write_text(yaml.safe_dump(tree))
     store = open_store(f"file://{tmp_path}/store")
     plan = make_plan({"study": str(frozen), "phase": "confirmation", "settings": ["main"]}, "a", store)
-    assert len(plan["cells"]) == 4
+    assert len(plan["cells"]) == 5
     with pytest.raises(BadInput, match="frozen"):
         make_plan({"study": wanted, "phase": "confirmation", "settings": ["main"]}, "a", store)
 
