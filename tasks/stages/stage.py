@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from tasks.config import ResourcesConfig, RunConfig
 from tasks.errors import BadInput, TryAgain
 from tasks.launch import follows
 from tasks.profiles import load_config
+from tasks.stages.effort import Effort
 from tasks.stages.progress import Progress
 from tasks.store import Artifact, Checkpoints, digest_of, fetch, fetch_uri, open_store, publish
 from tasks.store.artifacts import MANIFEST, artifact_key
@@ -199,7 +198,8 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
 
     stop = StopRequest()
     checkpoints = Checkpoints(store, digest, cache)
-    started, cpu_started = time.monotonic(), _cpu_seconds()
+    effort = Effort(checkpoints.told())
+    checkpoints.tell = effort.told
     with (
         stop.listening(),
         tempfile.TemporaryDirectory(prefix=f"psgpo-{stage.name}-") as scratch,
@@ -233,8 +233,7 @@ def run_stage(stage: Stage, job: Job) -> dict[str, Any]:
                 "identity": identity,
                 "input_artifacts": {name: [a.uri for a in artifacts] for name, artifacts in inputs.items()},
                 "metrics": metrics,
-                "seconds": round(time.monotonic() - started, 3),
-                "cpu_seconds": round(_cpu_seconds() - cpu_started, 3),
+                **effort.told(),
                 "packages": _package_versions(),
                 "revision": os.environ.get("PSGPO_REVISION", ""),
                 "mlflow_run_id": tracker.run_id,
@@ -327,12 +326,6 @@ def _envelope(stage: Stage, uri: str, manifest: Mapping[str, Any], *, cached: bo
         "seconds": manifest["seconds"],
         "mlflow_run_id": manifest["mlflow_run_id"],
     }
-
-
-def _cpu_seconds() -> float:
-    """User and system time of this process and of the children it has waited for, the sandbox included."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _package_versions() -> dict[str, str]:
