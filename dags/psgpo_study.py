@@ -7,8 +7,8 @@ Every cell of the study, a setting's arm with a seed, through the same stages an
 plan -> foundations (one per setting: problems, SFT, baseline, labels, PRM) -> cells (train, evaluate) -> conclude
 ```
 
-**In**: the study, its phase, and what of it: settings (empty: all), seeds at most, minutes of jobs. What is in the store
-already is not computed again, so triggering the same again goes on where the last run stopped.
+**In**: the study, its phase, and what of it: settings and arms (empty: all), seeds at most, minutes of jobs. What is in
+the store already is not computed again, so triggering the same again goes on where the last run stopped.
 **Out**: scores in the store; in MLflow a run per stage. `make study-report` builds the page from the store alone.
 
 **Cost**: about two minutes of one core per cell of the list study. When the minutes are spent no new cell starts.
@@ -30,19 +30,14 @@ from airflow.sdk import Param, TriggerRule, dag, task, task_group
 from dags.defaults import LARGE, LONG, SHORT, SMALL, dag_defaults
 from dags.steps import CellOperator, ConcludeOperator, PlanOperator, as_last
 
+ALL_OR_SOME: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "section": "Slice"}
 PARAMS = {
     "study": Param(
         "lists", type="string", title="Study", section="What", description="A file of tasks/study/studies."
     ),
     "phase": Param("development", enum=["development", "confirmation"], title="Phase", section="What"),
-    "settings": Param(
-        [],
-        type="array",
-        items={"type": "string"},
-        title="Settings",
-        section="Slice",
-        description="Empty: all.",
-    ),
+    "settings": Param([], title="Settings", description="Empty: all.", **ALL_OR_SOME),
+    "arms": Param([], title="Arms", description="Empty: all of these settings.", **ALL_OR_SOME),
     "n_seeds": Param(
         0, type="integer", minimum=0, title="Seeds at most", section="Slice", description="0: all."
     ),
@@ -76,7 +71,8 @@ class StudyOperator(CellOperator):
     schedule=None,
     params=PARAMS,
     tags=["psgpo", "study"],
-    **dag_defaults(deadline=timedelta(days=2)),
+    # while one run makes foundations, one after the other, cells of a second one fill the other slots
+    **dag_defaults(deadline=timedelta(days=2)) | {"max_active_runs": 2},
 )
 def psgpo_study() -> None:
     planned = StudyPlanOperator(task_id="plan", stage="study", timeout=SHORT, memory_mb=SMALL)

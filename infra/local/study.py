@@ -1,6 +1,6 @@
 """`make study`: the stack up, `psgpo_study` triggered and followed. Triggered again it goes on where it stopped.
 
-python -m infra.local.study [--study lists] [--phase development] [--settings a,b] [--seeds N] [--minutes M]
+python -m infra.local.study [--study lists] [--phase development] [--settings a,b] [--arms a,b] [--seeds N] [--minutes M]
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--study", default="lists")
     parser.add_argument("--phase", default="development")
     parser.add_argument("--settings", default="", help="names, separated by commas; empty: all")
+    parser.add_argument("--arms", default="", help="names, separated by commas; empty: all of these settings")
     parser.add_argument("--seeds", type=int, default=0, help="at most so many per arm; 0: all")
     parser.add_argument("--minutes", type=float, default=0, help="of jobs, added up; 0: no limit")
     given = parser.parse_args(argv)
     conf = {
         "study": given.study,
         "phase": given.phase,
-        "settings": [name for name in given.settings.split(",") if name],
+        "settings": _names(given.settings),
+        "arms": _names(given.arms),
         "n_seeds": given.seeds,
         "job_minutes": given.minutes,
     }
@@ -51,6 +53,10 @@ def main(argv: Sequence[str]) -> int:
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _names(given: str) -> list[str]:
+    return [name for name in given.split(",") if name]
 
 
 def _run(name: str, conf: dict[str, Any]) -> int:

@@ -26,8 +26,15 @@ from tasks.study.chain import Cell, Made, Place, cell_jobs, cells_of, find, fore
 from tasks.study.settings import Study, load_study
 from tasks.tracking.server import as_stage_errors
 
-FORM = {"study": "lists", "phase": "development", "settings": [], "n_seeds": 0, "job_minutes": 0}
-"""Fields of the trigger form. `settings` empty: all; `n_seeds` and `job_minutes` 0: no limit."""
+FORM = {
+    "study": "lists",
+    "phase": "development",
+    "settings": [],
+    "arms": [],
+    "n_seeds": 0,
+    "job_minutes": 0,
+}
+"""Fields of the trigger form. `settings` and `arms` empty: all; `n_seeds` and `job_minutes` 0: no limit."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,11 +72,13 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
     form = {**FORM, **{name: value for name, value in conf.items() if value not in (None, "")}}
     study, phase = load_study(form["study"]), form["phase"]
     names = form["settings"] or list(study.of_phase(phase))
+    arms = _arms(form["arms"], study, names)
     cells: list[dict[str, Any]] = []
     foreign = foreign_prms(study, store)
     for name in names:
         check(study.config(name, phase))
-        cells += _planned(name, study, phase, store, foreign, form["n_seeds"])
+        planned = _planned(name, study, phase, store, foreign, form["n_seeds"])
+        cells += [cell for cell in planned if cell["arm"] in arms]
     done = sum(cell["done"] for cell in cells)
     summary = f"study {study.name}, {phase}: {len(cells) - done} of {len(cells)} cells to run"
     print(f"plan: {summary}", file=sys.stderr)
@@ -89,6 +98,15 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
         "parent_run_id": parent,
         "experiment_id": experiment,
     }
+
+
+def _arms(asked: Sequence[str], study: Study, names: Sequence[str]) -> set[str]:
+    """Those asked for, or all of the settings. Raises BadInput for one that no setting has."""
+    known = dict.fromkeys(arm for name in names for arm in study.settings[name].arms)
+    for arm in asked:
+        if arm not in known:
+            raise BadInput("arms", f"{arm!r} is no arm of {', '.join(names)}", ", ".join(known))
+    return set(asked or known)
 
 
 def _planned(

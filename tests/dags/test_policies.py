@@ -52,7 +52,7 @@ def test_every_dag_explains_itself(dags: dict[str, Any]) -> None:
         assert dag.doc_md
         for part in ("**In**", "**Out**", "**Cost**", "**If it fails**"):
             assert part in dag.doc_md
-        assert dag.max_active_runs == 1
+        assert dag.max_active_runs == (2 if dag.dag_id == "psgpo_study" else 1)
         assert not dag.catchup
 
 

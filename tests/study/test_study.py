@@ -153,6 +153,10 @@ def test_the_plan_knows_what_is_done(finished, tmp_path):
         ("more_kl/rl/seed0", False),
         ("more_kl/rl/seed1", False),
     ]
+    some = make_plan({**conf, "settings": ["main"], "arms": ["rl", "psgpo"]}, "a", open_store(store))
+    assert [cell["label"] for cell in some["cells"]] == ["main/rl/seed0", "main/psgpo/seed0"]
+    with pytest.raises(BadInput, match="'dense' is no arm of more_kl"):
+        make_plan({"study": str(MICRO), "settings": ["more_kl"], "arms": ["dense"]}, "a", open_store(store))
     with pytest.raises(BadInput, match="n_sedes"):
         make_plan({"n_sedes": 1}, "a", open_store(store))
     with pytest.raises(BadInput, match="nothing"):
