@@ -11,7 +11,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-PATIENCE_SECONDS = 120  # how long reading is tried again when a busy server does not answer
+PATIENCE_SECONDS = 120  # how long a call is tried again that a busy server or its database has not taken
+_DATABASE_REFUSED = "Database error"  # SQLite is locked by another process: nothing was written
 _PAGE = 100  # Airflow gives no more at once, whatever is asked for ([api] maximum_page_limit)
 
 
@@ -105,17 +106,19 @@ class AirflowApi:
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, "Accept": "application/json"}
         request = Request(self.uri + path, data, headers, method=method)  # noqa: S310 - the stack's own address
-        deadline = time.monotonic() + (PATIENCE_SECONDS if method == "GET" else 0)
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 with urlopen(request, timeout=30) as answer:  # noqa: S310
                     return json.loads(answer.read() or b"{}")
             except HTTPError as error:
-                raise AirflowError(error.code, _message(error)) from None
+                told = _message(error)
+                if _DATABASE_REFUSED not in told or time.monotonic() > deadline:
+                    raise AirflowError(error.code, told) from None
             except OSError:  # slow or restarting: reading again does no harm
-                if time.monotonic() > deadline:
+                if method != "GET" or time.monotonic() > deadline:
                     raise
-                time.sleep(1)
+            time.sleep(1)
 
 
 def _message(error: HTTPError) -> str:

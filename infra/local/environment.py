@@ -17,6 +17,7 @@ from infra.local.settings import ROOT, Settings
 
 ADMIN = "admin"
 JOB_SLOTS = 2
+DATABASE_SECONDS = 60  # how long a component waits for another one's write
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:
@@ -87,7 +88,8 @@ def _airflow(settings: Settings) -> dict[str, str]:
         },
         "api_auth": {"jwt_secret": _secret_file(settings, "jwt_secret", secrets.token_hex(64))},
         "database": {
-            "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+            # One process writes at a time. Waiting 5 s for the others, as is the default, fails on a busy machine.
+            "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={DATABASE_SECONDS}",
             # Each component would check for itself, 1 s each; `needs_migration` has.
             "check_migrations": False,
         },
