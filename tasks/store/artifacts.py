@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.store.stores import Store, open_store
+from tasks.store.stores import Reader, Store, open_store
 
 MANIFEST = "_manifest.json"
 FORMAT = 1
@@ -131,7 +131,7 @@ def _keep_only_whole(store: Store, key: str) -> None:
             ) from damage
 
 
-def read_manifest(store: Store, key: str) -> dict[str, Any]:
+def read_manifest(store: Reader, key: str) -> dict[str, Any]:
     """The manifest at `key`; FileNotFoundError when absent, BadInput when damaged or of another format."""
     where, data = f"{store.uri}/{key}/{MANIFEST}", store.read(f"{key}/{MANIFEST}")
     try:
@@ -149,6 +149,23 @@ def read_manifest(store: Store, key: str) -> dict[str, Any]:
     if manifest.get("seal") != seal_of(manifest) or data != _render(manifest):
         raise BadInput(where, "is damaged: it does not match its seal")
     return manifest
+
+
+def read_file(store: Reader, key: str, manifest: Mapping[str, Any], name: str) -> bytes:
+    """One file of an artifact, without bringing the others. Raises BadInput when it is not as the manifest says."""
+    try:
+        data = store.read(f"{key}/{name}")
+    except FileNotFoundError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != manifest["files"].get(name, {}).get("sha256"):
+        raise _unlike_its_manifest(store, key, name)
+    return data
+
+
+def _unlike_its_manifest(store: Reader, key: str, name: str) -> BadInput:
+    return BadInput(
+        f"{store.uri}/{key}/{name}", "does not match its manifest (missing, truncated or altered)"
+    )
 
 
 def _render(manifest: Mapping[str, Any]) -> bytes:
@@ -178,9 +195,7 @@ def _bring(store: Store, key: str, folder: Path, name: str, entry: Mapping[str, 
     if store.local_path(key) is None and not _matches(path, entry):
         _download(store, f"{key}/{name}", path)
     if not _matches(path, entry):
-        raise BadInput(
-            f"{store.uri}/{key}/{name}", "does not match its manifest (missing, truncated or altered)"
-        )
+        raise _unlike_its_manifest(store, key, name)
 
 
 def at_once(store: Store, transfers: Iterable[Callable[[], None]]) -> None:

@@ -14,10 +14,18 @@ from tasks.errors import BadInput
 from tasks.store.entry import Entry
 
 
-class Store(Protocol):
+class Reader(Protocol):
     """Keys are relative paths with forward slashes. Reading a missing key raises FileNotFoundError."""
 
     uri: str
+
+    def read(self, key: str) -> bytes: ...
+
+    def exists(self, key: str) -> bool: ...
+
+
+class Store(Reader, Protocol):
+    """One that can be written."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write atomically; False when the key exists already (its bytes are left as they are)."""
@@ -27,10 +35,6 @@ class Store(Protocol):
 
     def download(self, key: str, path: Path) -> None:
         """Copy to a local path, parents made; the path appears whole or not at all."""
-
-    def read(self, key: str) -> bytes: ...
-
-    def exists(self, key: str) -> bool: ...
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix (a folder, no trailing slash), sorted."""

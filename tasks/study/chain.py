@@ -21,7 +21,8 @@ from tasks.method.arms import ARMS
 from tasks.pipeline import PlannedJob, training_jobs
 from tasks.stages.stage import RestrictedConfig, Stage, identity_of
 from tasks.store import Store, digest_of
-from tasks.store.artifacts import artifact_key, read_manifest
+from tasks.store.artifacts import MANIFEST, artifact_key, read_manifest
+from tasks.store.stores import Reader
 from tasks.study.settings import MAIN, Setting, Study, load_study
 
 CHECKED_ARM = "psgpo"
@@ -70,7 +71,7 @@ def foundation(setting: Setting, config: RunConfig) -> list[PlannedJob]:
     return [job for job in training_jobs([], checkpoints) if job.stage not in _LEFT_OUT]
 
 
-def foreign_prms(study: Study, store: Store) -> dict[str, Made]:
+def foreign_prms(study: Study, store: Reader) -> dict[str, Made]:
     """The PRMs of other studies that `study` wants measured, as far as the store has them, by "STUDY: fit_prm".
 
     A PRM is the same in both phases, and a frozen study must not wait for the others' protocols: theirs is looked up in
@@ -105,7 +106,7 @@ def cell_jobs(cell: Cell, foreign: Iterable[str] = ()) -> list[PlannedJob]:
 
 
 def find(
-    store: Store, config: RunConfig, jobs: Sequence[PlannedJob], known: Mapping[str, Made] | None = None
+    store: Reader, config: RunConfig, jobs: Sequence[PlannedJob], known: Mapping[str, Made] | None = None
 ) -> dict[str, Made]:
     """What the store has of `jobs`, and what is `known`, by name; a job whose inputs are not made is not looked for."""
     made = dict(known or {})
@@ -170,15 +171,15 @@ def _run_stage(stage: str, arguments: Sequence[str]) -> dict[str, Any]:
     return envelope
 
 
-def _find(store: Store, config: RunConfig, job: PlannedJob, made: Mapping[str, Made]) -> Made | None:
+def _find(store: Reader, config: RunConfig, job: PlannedJob, made: Mapping[str, Made]) -> Made | None:
     stage: Stage = importlib.import_module(f"tasks.stages.{job.stage}").STAGE
     contents = {name: [made[one].content for one in names] for name, names in job.inputs.items()}
     identity = identity_of(stage, RestrictedConfig(job.config(config), stage.sections), contents)
     key = artifact_key(stage.kind, digest_of(identity))
-    return _found(store, key) if store.exists(f"{key}/_manifest.json") else None
+    return _found(store, key) if store.exists(f"{key}/{MANIFEST}") else None
 
 
-def _found(store: Store, key: str) -> Made:
+def _found(store: Reader, key: str) -> Made:
     return Made(f"{store.uri}/{key}", read_manifest(store, key))
 
 

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tasks.cache import cache_folder
 from tasks.errors import BadInput
 from tasks.plan import check, open_parent, read_conf
 from tasks.store import Store, open_store
@@ -72,11 +71,12 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
     form = {**FORM, **{name: value for name, value in conf.items() if value not in (None, "")}}
     study, phase = load_study(form["study"]), form["phase"]
     names = form["settings"] or list(study.of_phase(phase))
+    for name in names:
+        check(study.config(name, phase))
     arms = _arms(form["arms"], study, names)
     cells: list[dict[str, Any]] = []
     foreign = foreign_prms(study, store)
     for name in names:
-        check(study.config(name, phase))
         planned = _planned(name, study, phase, store, foreign, form["n_seeds"])
         cells += [cell for cell in planned if cell["arm"] in arms]
     done = sum(cell["done"] for cell in cells)
@@ -170,14 +170,23 @@ def _envelope(made: Made, seconds: float) -> dict[str, Any]:
 
 
 def _report(given: argparse.Namespace, store: Store) -> int:
+    from tasks.study.records import Shelf
     from tasks.study.report import write_report
     from tasks.study.results import collect
     from tasks.study.tuning import as_tuned, picks, tried
 
     study = load_study(given.study)
-    found = collect(study, given.phase, store, cache_folder())
-    page = write_report(study, given.phase, found, given.output / study.name / given.phase)
-    chosen = as_tuned(picks(tried(study, found)))
-    told = {"page": str(page), "cells": len(found.results), "planned": found.planned, "picked": chosen}
+    folder = given.output / study.name / given.phase
+    shelf = Shelf(store, folder)
+    found = collect(study, given.phase, shelf)
+    page = write_report(study, given.phase, found, folder)
+    shelf.write()
+    told = {
+        "page": str(page),
+        "cells": len(found.results),
+        "planned": found.planned,
+        "same_again": len(shelf.again),
+        "picked": as_tuned(picks(tried(study, found))),
+    }
     print(json.dumps(told), flush=True)
     return 0

@@ -17,6 +17,7 @@ LONG = 100
 """Tokens of the reference: the paper sees its gain above."""
 PAPER_ARMS = ("rl", "rl_long", "dense", "value_init", "psgpo")
 RIVALS: Mapping[str, str] = {
+    "equal_compute/rl_long": "plain RL for the same price",
     "main/rl_long": "plain RL with more updates",
     "easier_mix/rl": "plain RL with easier problems mixed in",
 }

@@ -53,8 +53,8 @@ def _answers(question: int, name: str, study: Study) -> bool:
 def _differences(study: Study, question: int, title: str, mine: Compared, folder: Path) -> PageSection:
     path = folder / f"question_{question}.png"
     scores = [one for figure, one in mine if figure == PRIMARY]
-    changed = {one.name: one for one in scores if _is_change(one)}
-    against = [one for one in scores if not _is_change(one)]
+    changed = {one.name: one for one in scores if is_change(one)}
+    against = [one for one in scores if not is_change(one)]
     pictures.differences(against, changed, path)
     table = tables.as_shown(tables.COMPARISON_COLUMNS, tables.comparison_rows(mine))
     about = "; ".join(
@@ -63,7 +63,7 @@ def _differences(study: Study, question: int, title: str, mine: Compared, folder
     return PageSection(f"{question}. {title}", about, table, (Picture(path, title),))
 
 
-def _is_change(one: Comparison) -> bool:
+def is_change(one: Comparison) -> bool:
     """Held against the main setting's same arm; for rl that is the protocol's other side."""
     setting, arm = one.name.split("/", 1)
     return setting != MAIN and one.other == f"{MAIN}/{arm}" != BASE

@@ -1,4 +1,4 @@
-"""A study's results, read from the store alone: every finished cell is found by its digest."""
+"""A study's results, read from the store, or from its records, alone: every finished cell is found by its digest."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from tasks.benchmarks.statistics import pass_at_k
 from tasks.errors import BadInput
 from tasks.method.arms import ARMS
-from tasks.store import Store, fetch_uri
+from tasks.store.artifacts import read_file
+from tasks.store.stores import Reader
 from tasks.study.chain import CHECK_PRM, Cell, Made, cell_jobs, cells_of, find, foreign_prms, foundation
 from tasks.study.settings import Study
 
@@ -103,7 +103,7 @@ class Results:
         return int(model.manifest["metrics"]["parameters"]) if model else None
 
 
-def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
+def collect(study: Study, phase: str, store: Reader) -> Results:
     """Raises BadInput for a store that holds no finished cell of this study and phase."""
     found: list[Result] = []
     prms: dict[str, Mapping[str, Any]] = {}
@@ -116,13 +116,13 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
         shared = foundation(setting, config)
         costs[name] = find(store, config, shared)
         spent = sum(_cpu(made) for job, made in costs[name].items() if job.startswith(SUPERVISION))
-        if counts := _label_counts(costs[name], cache):
+        if counts := _label_counts(costs[name], store):
             labels[name] = counts
         trained = (config.ppo.difficulty_min, config.ppo.difficulty_max)
         if START in costs[name]:
             start, score = Cell(name, "sft", 0), costs[name][START]
             starts[name] = Result(
-                start, (), score, costs[name]["sft"], _summary(score, cache), (), 0.0, trained
+                start, (), score, costs[name]["sft"], _summary(score, store), (), 0.0, trained
             )
         for cell in cells_of(name, setting):
             planned += 1
@@ -135,14 +135,14 @@ def collect(study: Study, phase: str, store: Store, cache: Path) -> Results:
                         setting.questions,
                         made[jobs[1].name],
                         made[jobs[0].name],
-                        cache,
+                        store,
                         spent if ARMS[cell.arm].needs_prm else 0.0,
                         trained,
                     )
                 )
             for job in jobs:
                 if job.stage == CHECK_PRM and job.name in made:
-                    prms[_checked(name, job.name)] = _read(made[job.name], "metrics.json", cache)
+                    prms[_checked(name, job.name)] = _read(made[job.name], "metrics.json", store)
     if not found:
         raise BadInput(store.uri, f"holds no finished cell of the study {study.name}, {phase}", "make study")
     return Results(tuple(found), planned, prms, costs, starts, labels)
@@ -159,32 +159,32 @@ def _result(
     questions: tuple[int, ...],
     score: Made,
     policy: Made,
-    cache: Path,
+    store: Reader,
     supervision: float,
     trained: tuple[int, int],
 ) -> Result:
-    rows: Sequence[Mapping[str, Any]] = _read(policy, "curves.json", cache)
+    rows: Sequence[Mapping[str, Any]] = _read(policy, "curves.json", store)
     updates = tuple(row for row in rows if "train/pass_rate" in row)
-    return Result(cell, questions, score, policy, _summary(score, cache), updates, supervision, trained)
+    return Result(cell, questions, score, policy, _summary(score, store), updates, supervision, trained)
 
 
-def _label_counts(made: Mapping[str, Made], cache: Path) -> Counter[str]:
+def _label_counts(made: Mapping[str, Made], store: Reader) -> Counter[str]:
     counts: Counter[str] = Counter()
     for job, one in made.items():
         if job.startswith(LABELS):
-            told = _read(one, "cost.json", cache)
+            told = _read(one, "cost.json", store)
             counts.update({name: told[name] for name in told if not name.endswith("_per_failing")})
     return counts
 
 
-def _summary(score: Made, cache: Path) -> Mapping[str, Any]:
-    summary: Mapping[str, Any] = _read(score, "summary.json", cache)
+def _summary(score: Made, store: Reader) -> Mapping[str, Any]:
+    summary: Mapping[str, Any] = _read(score, "summary.json", store)
     return summary
 
 
-def _read(made: Made, file: str, cache: Path) -> Any:
+def _read(made: Made, file: str, store: Reader) -> Any:
     """A file of an artifact, checked against its manifest."""
-    return json.loads((fetch_uri(made.address, cache).path / file).read_text())
+    return json.loads(read_file(store, made.key, made.manifest, file))
 
 
 def _cpu(made: Made) -> float:

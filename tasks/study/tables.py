@@ -166,13 +166,19 @@ def sparsity_rows(names: Iterable[str], found: Results, compared: Compared) -> R
     """Training problems, the share that their rl's first batch solves, and what psgpo gains on such problems."""
     rows = []
     for name in names:
-        rl, psgpo = found.of(name, "rl"), found.of(name, "psgpo")
-        if rl and psgpo:
-            scores = (f"{mean(one.pass_at_1_trained for one in side):.4f}" for side in (rl, psgpo))
-            solved = f"{solved_before(rl):.4f}"
-            gain = _gain(primary(compared, f"{name}/psgpo", f"{name}/rl"))
-            rows.append([name, *(str(level) for level in rl[0].trained), solved, *scores, *gain])
+        if gain := _psgpo_and_rl(name, found, compared):
+            rl = found.of(name, "rl")
+            rows.append([name, *(str(level) for level in rl[0].trained), f"{solved_before(rl):.4f}", *gain])
     return rows
+
+
+def _psgpo_and_rl(name: str, found: Results, compared: Compared) -> list[str]:
+    """Scores of a setting's rl and psgpo, and the difference with its interval; empty until both have been run."""
+    sides = found.of(name, "rl"), found.of(name, "psgpo")
+    if not all(sides):
+        return []
+    scores = (f"{mean(one.pass_at_1_trained for one in side):.4f}" for side in sides)
+    return [*scores, *_gain(primary(compared, f"{name}/psgpo", f"{name}/rl"))]
 
 
 def solved_before(rl: Sequence[Result]) -> float:
@@ -213,11 +219,8 @@ SIZE_COLUMNS = ("setting", "parameters", "rl", "psgpo", "difference", "low", "hi
 def size_rows(names: Iterable[str], found: Results, compared: Compared) -> Rows:
     rows = []
     for name in names:
-        rl, psgpo = found.of(name, "rl"), found.of(name, "psgpo")
-        if rl and psgpo:
-            scores = (f"{mean(one.pass_at_1_trained for one in side):.4f}" for side in (rl, psgpo))
-            gain = _gain(primary(compared, f"{name}/psgpo", f"{name}/rl"))
-            rows.append([name, _whole(found.parameters(name)), *scores, *gain])
+        if gain := _psgpo_and_rl(name, found, compared):
+            rows.append([name, _whole(found.parameters(name)), *gain])
     return rows
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,61 +19,14 @@ from tasks.study.report import write_report
 from tasks.study.results import collect
 from tasks.study.settings import load_study
 from tasks.study.tuning import as_tuned, picks, tried
-
-MICRO = Path(__file__).with_name("micro.yaml")
-CELLS = {
-    ("main", "rl"): 2,
-    ("main", "fraction_of_tests"): 2,
-    ("main", "psgpo"): 1,
-    ("more_kl", "rl"): 2,
-    ("less_data", "psgpo"): 1,
-}
-GRID = ("tune_low", "tune_high")
-
-
-def run_here(stage, arguments):
-    """The stage in this process: the same command line, without importing torch again for each."""
-    import importlib
-
-    from tasks.stages.stage import parse_job, run_stage
-
-    return run_stage(importlib.import_module(f"tasks.stages.{stage}").STAGE, parse_job(stage, "", arguments))
-
-
-def call(*arguments) -> dict:
-    with redirect_stdout(io.StringIO()) as out:
-        assert command.main([str(one) for one in arguments]) == 0
-    return json.loads(out.getvalue().splitlines()[-1])
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A store with every cell; what each call said."""
-    folder = tmp_path_factory.mktemp("study")
-    store = f"file://{folder}/store"
-    about = ("--study", MICRO, "--store", store)
-    said = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PSGPO_CACHE", str(folder / "cache"))
-        patch.setattr(chain, "_run_stage", run_here)
-        for setting in ("main", "more_kl", "less_data"):
-            said[setting] = call("foundation", *about, "--setting", setting)
-        for (setting, arm), seeds in CELLS.items():
-            for seed in range(seeds):
-                place = ("--setting", setting, "--arm", arm, "--seed", seed)
-                said[f"{setting}/{arm}/{seed}"] = call("cell", *about, *place)
-        for setting in GRID:
-            said[setting] = call("foundation", *about, "--setting", setting)
-            place = ("--setting", setting, "--arm", "rl", "--seed", 0)
-            said[f"{setting}/rl/0"] = call("cell", *about, *place)
-    return store, said
+from tests.study.micro import GRID, MICRO, call, rows_of
 
 
 @pytest.fixture
 def report(finished, tmp_path):
     store, _ = finished
     study = load_study(str(MICRO))
-    found = collect(study, "development", open_store(store), tmp_path / "another-cache")
+    found = collect(study, "development", open_store(store))
     write_report(study, "development", found, tmp_path / "report")
     return found, tmp_path / "report"
 
@@ -85,11 +35,6 @@ def altered(folder: Path, **changes) -> str:
     path = folder / "altered.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(MICRO.read_text()), **changes}))
     return str(path)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_settings_share_what_they_have_in_common(finished):
@@ -351,7 +296,7 @@ def test_an_altered_score_is_not_reported(finished, tmp_path):
     summary.write_text(summary.read_text().replace('"pass_at_1": 0', '"pass_at_1": 1'))
     (folder / "summary.json").open("a").write(" ")
     with pytest.raises(BadInput):
-        collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"), tmp_path / "cache")
+        collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"))
 
 
 def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
@@ -359,7 +304,7 @@ def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
     copied = tmp_path / "store"
     shutil.copytree(store.removeprefix("file://"), copied)
     shutil.rmtree(copied / said["more_kl/rl/1"]["artifact"].removeprefix(f"{store}/"))
-    found = collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"), tmp_path / "cache")
+    found = collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"))
     assert (len(found.results), found.planned) == (9, 10)
     (kl,) = [
         one
@@ -371,7 +316,7 @@ def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
 
 def test_an_empty_store_is_no_report(tmp_path):
     with pytest.raises(BadInput, match="no finished cell"):
-        collect(load_study(str(MICRO)), "development", open_store(f"file://{tmp_path}/s"), tmp_path / "cache")
+        collect(load_study(str(MICRO)), "development", open_store(f"file://{tmp_path}/s"))
 
 
 def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch, tmp_path):

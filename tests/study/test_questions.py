@@ -1,0 +1,23 @@
+"""Which differences are those of a change, and which of an arm."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.study.analysis import Comparison
+from tasks.study.questions import is_change
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "expected"),
+    [
+        ("no_neutral/psgpo", "main/psgpo", True),
+        ("no_neutral/psgpo", "main/rl", False),
+        ("easier_mix/rl", "main/rl", False),  # the protocol's other side, though it is the same arm
+        ("main/psgpo", "main/rl_long", False),
+        ("longer/psgpo", "main/rl_long", False),
+        ("equal_compute/rl_long", "main/rl_long", True),
+    ],
+)
+def test_a_change_is_held_against_the_same_arm_of_main(name, other, expected):
+    assert is_change(Comparison(name, other, 5, 9, 0.0, 0.0, 0.0)) is expected
