@@ -18,7 +18,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.profiles import load_config
 from tasks.stages.stage import Job, Stage, StageContext, run_stage
-from tasks.store import Checkpoints
+from tasks.store import Checkpoints, open_store
 from tests.chaos.toys import start_toy
 from tests.stages.toy import STAGE
 
@@ -118,7 +118,22 @@ def test_the_manifest_tells_where_the_artifact_came_from(store: str) -> None:
     assert made["identity"]["inputs"]["before"] == [manifest(before)["content"]]
     assert made["identity"]["config"]["sft"]["epochs"] == 3
     assert made["packages"]["python"].startswith("3.")
+    assert made["processor"]
     assert made["files"]["state"]["size"] == 64
+
+
+def test_what_was_spent_before_a_kill_is_counted(tmp_path: Path, store: str) -> None:
+    """As far as the last checkpoint: the second try, without pauses, takes less by itself."""
+    child = start(store, "sft.epochs=6", pause=0.5)
+    wait_for(child, "step 4")  # the checkpoint after step 3 has two seconds
+    child.kill()
+    child.communicate()
+    (root,) = Path(store.removeprefix("file://")).glob("_checkpoints/*")
+    before = Checkpoints(open_store(store), root.name, tmp_path / "cache").told()
+    out, _ = start(store, "sft.epochs=6").communicate()
+    resumed = manifest(json.loads(out))
+    assert resumed["seconds"] > before["seconds"] >= 2.0
+    assert resumed["cpu_seconds"] > before["cpu_seconds"] > 0
 
 
 def test_bad_data_publishes_nothing(store: str) -> None:
