@@ -1,7 +1,7 @@
 """The protocol's statistics: paired differences between two groups of cells, with intervals over seeds and problems.
 
-Pairs are cells of the same seed on the same problems. An interval resamples seeds and problems, both with replacement,
-because the next run has other seeds and a user has other problems (docs/study.md, "Analysis").
+Pairs are cells of the same replicate and seed on the same problems. An interval resamples seeds and problems, both with
+replacement, because the next run has other seeds and a user has other problems (docs/study.md, "Analysis").
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ def steps_to(curve: Sequence[float], target: float, window: int = 5) -> int | No
 
 
 def _pairs(ours: Sequence[Result], theirs: Sequence[Result]) -> list[tuple[Result, Result]]:
-    by_seed = {one.cell.seed: one for one in theirs}
-    return [(one, by_seed[one.cell.seed]) for one in ours if one.cell.seed in by_seed]
+    others = {(one.cell.replicate, one.cell.seed): one for one in theirs}
+    places = ((one, (one.cell.replicate, one.cell.seed)) for one in ours)
+    return [(one, others[place]) for one, place in places if place in others]
 
 
 def _comparison(pairs: Sequence[tuple[Result, Result]], matrix: np.ndarray, problems: int) -> Comparison:

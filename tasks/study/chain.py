@@ -50,9 +50,12 @@ class Made:
 
 @dataclass(frozen=True)
 class Cell:
+    """`replicate`: which run of the whole chain it belongs to (tasks/study/records.py), told apart in reports alone."""
+
     setting: str
     arm: str
     seed: int
+    replicate: int = 1
 
     @property
     def label(self) -> str:

@@ -170,22 +170,24 @@ def _envelope(made: Made, seconds: float) -> dict[str, Any]:
 
 
 def _report(given: argparse.Namespace, store: Store) -> int:
-    from tasks.study.records import Shelf
+    from tasks.study.records import open_shelves
     from tasks.study.report import write_report
     from tasks.study.results import collect
     from tasks.study.tuning import as_tuned, picks, tried
 
     study = load_study(given.study)
     folder = given.output / study.name / given.phase
-    shelf = Shelf(store, folder)
-    found = collect(study, given.phase, shelf)
+    shelves = open_shelves(store, folder)
+    found = collect(study, given.phase, shelves)
     page = write_report(study, given.phase, found, folder)
-    shelf.write()
+    for number in found.replicates:
+        shelves[number].write()
     told = {
         "page": str(page),
-        "cells": len(found.results),
+        "cells": found.finished,
         "planned": found.planned,
-        "same_again": len(shelf.again),
+        "replicates": found.replicates,
+        "same_again": sum(len(shelf.again) for shelf in shelves.values()),
         "picked": as_tuned(picks(tried(study, found))),
     }
     print(json.dumps(told), flush=True)

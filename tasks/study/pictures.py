@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from tasks.reporting.figures import STYLE, colour
 from tasks.study.analysis import MARGIN, Comparison, compare, interval_of
-from tasks.study.results import Result
+from tasks.study.results import Result, relative_cost
 
 SMOOTH = 5
 SHADED = ("rl", "dense", "value_init", "psgpo")
@@ -58,7 +58,7 @@ def _curves(axes: Axes, groups: Mapping[str, Sequence[Result]]) -> None:
 
 
 def _scores(axes: Axes, groups: Mapping[str, Sequence[Result]], start: Result | None) -> None:
-    """pass@1 on problems as difficult as those trained on, with its 95 % interval; beside each arm what it cost in all.
+    """pass@1 on problems as difficult as those trained on, with its 95 % interval; beside each arm all that it cost.
 
     At the right the paired difference to rl.
     """
@@ -66,8 +66,8 @@ def _scores(axes: Axes, groups: Mapping[str, Sequence[Result]], start: Result | 
     trained = next((one.trained for one in groups.get("rl", ())), (0, 0))
     base = [one.of_difficulty(*trained) for one in groups.get("rl", ())]
     for y, (name, group) in enumerate(reversed(list(groups.items()))):
-        cost = np.mean([one.total_cpu_seconds for one in group])
-        names.append(f"{name}\n{cost:,.0f} CPU s")
+        times = relative_cost(group, groups.get("rl", ()))
+        names.append(name if times is None else f"{name}\n{times:.1f} x rl's cost")
         scored = [one.of_difficulty(*trained) for one in group]
         low, high = interval_of(scored)
         shade = colour(group[0].cell.arm)

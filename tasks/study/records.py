@@ -1,59 +1,59 @@
 """What a study's report reads of a store, kept beside the report: a store is large, and belongs to one machine.
 
-`records.jsonl.xz`, one row per file: `{"key": its place in the store, "text": its content}`. Manifests are among them, so
+`records-N.jsonl.xz`, one row per file: `{"key": its place in the store, "text": its content}`. Manifests are among them, so
 every file is checked as if it came from the store. With them a report can be built where there is no store, cells add up
-that different machines have run, and what is run again can be compared with what was published.
+that several machines have run, and what is run again is compared with what was published.
+
+Each N is a replicate: whatever machines of one kind have made, from the SFT policy on. Another kind of processor rounds
+otherwise, its samples differ, and so it makes another replicate.
 """
 
 from __future__ import annotations
 
 import json
 import lzma
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tasks.errors import BadInput
 from tasks.store.artifacts import MANIFEST
 from tasks.store.stores import Reader
 
-NAME = "records.jsonl.xz"
+_NAME = re.compile(r"records-(\d+)\.jsonl\.xz")
 
 
 class Shelf:
-    """The records, and behind them the store. `again`: artifacts of the records that the store has, too.
+    """The records of one replicate, and behind them the store, if it is of the same replicate.
 
-    Raises BadInput for one that the store has with another content: a machine that computes otherwise has results of
-    its own, and they are no part of these.
+    `again`: artifacts of the records that the store has, too, with the same content.
     """
 
-    def __init__(self, store: Reader, folder: Path) -> None:
-        self.uri, self._store, self._path = store.uri, store, folder / NAME
-        self._records = _read(self._path)
+    def __init__(self, path: Path, store: Reader | None = None) -> None:
+        self.uri, self._path, self._store = path.as_uri(), path, store
+        self._records = _read(path)
         self._seen: dict[str, bytes] = {}
-        self.again: set[str] = set()
+        self.again: frozenset[str] = frozenset()
+
+    def join(self, store: Reader) -> bool:
+        """Put the store behind; False where it has an artifact of the records with another content."""
+        again = {key for key in self._records if key.endswith(MANIFEST) and store.exists(key)}
+        if any(_content(self._records[key]) != _content(store.read(key)) for key in again):
+            return False
+        self._store, self.again = store, frozenset(again)
+        return True
 
     def exists(self, key: str) -> bool:
-        return key in self._records or self._store.exists(key)
+        return key in self._records or (self._store is not None and self._store.exists(key))
 
     def read(self, key: str) -> bytes:
         data = self._records.get(key)
         if data is None:
+            if self._store is None:
+                raise FileNotFoundError(f"{self.uri}: {key}")
             data = self._store.read(key)
-        elif key.endswith(MANIFEST) and self._store.exists(key):
-            self._compare(key, data)
         self._seen[key] = data
         return data
-
-    def _compare(self, key: str, recorded: bytes) -> None:
-        theirs, ours = (json.loads(data)["content"] for data in (recorded, self._store.read(key)))
-        artifact = key.removesuffix(f"/{MANIFEST}")
-        if theirs != ours:
-            raise BadInput(
-                f"{self.uri}/{artifact}",
-                f"has another content than in {self._path}: this machine computes otherwise",
-                "another --output, for a report of this store alone",
-            )
-        self.again.add(artifact)
 
     def write(self) -> None:
         """Everything that was read is what the next report needs; the same files give the same bytes."""
@@ -64,8 +64,29 @@ class Shelf:
         self._path.write_bytes(lzma.compress("".join(f"{row}\n" for row in rows).encode(), preset=9))
 
 
+def open_shelves(store: Reader, folder: Path) -> dict[int, Shelf]:
+    """The replicates recorded in a folder, by number; the store behind the first it does not contradict, or a new one.
+
+    Raises BadInput for damaged records, naming the row.
+    """
+    shelves = {number: Shelf(path) for number, path in sorted(_files(folder))}
+    if not any(shelf.join(store) for shelf in shelves.values()):
+        number = max(shelves, default=0) + 1
+        shelves[number] = Shelf(folder.absolute() / f"records-{number}.jsonl.xz", store)
+    return shelves
+
+
+def _files(folder: Path) -> Iterator[tuple[int, Path]]:
+    for path in folder.absolute().glob("records-*"):
+        if named := _NAME.fullmatch(path.name):
+            yield int(named[1]), path
+
+
+def _content(manifest: bytes) -> str:
+    return str(json.loads(manifest)["content"])
+
+
 def _read(path: Path) -> Mapping[str, bytes]:
-    """Raises BadInput for a damaged file, naming the row."""
     if not path.exists():
         return {}
     try:

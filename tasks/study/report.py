@@ -24,7 +24,7 @@ from tasks.reporting.page import Page, PageSection, Picture, write_page
 from tasks.study import pictures, questions, tables
 from tasks.study.analysis import Comparison
 from tasks.study.comparisons import BASE, PAPER_ARMS, RIVALS, Compared, comparisons, primary
-from tasks.study.results import Results
+from tasks.study.results import Results, relative_cost
 from tasks.study.settings import MAIN, Study
 
 
@@ -65,7 +65,9 @@ def _page(
     sections.append(
         PageSection("Every cell", "Where each number is from.", tables.as_shown(*written["cells"]))
     )
-    told = f"{phase}, {len(found.results)} of {found.planned} cells"
+    told = f"{phase}, {found.finished} of {found.planned} cells"
+    if len(found.replicates) > 1:
+        told += f"; with replicates {len(found.results)}"
     footer = "Intervals are 95 %, over seeds and problems. The protocol is docs/study.md."
     return Page(study.title, told, _conclusion(found, compared), sections, footer)
 
@@ -84,14 +86,14 @@ def _main_section(study: Study, found: Results, folder: Path) -> PageSection:
 
 
 def _conclusion(found: Results, compared: Compared) -> str:
-    """The primary figure in a sentence, and one for each rival, with what both cost."""
+    """The primary figure in a sentence, and one for each rival, with what it cost."""
     ours = f"{MAIN}/psgpo"
     first = primary(compared, ours, BASE)
     if not first:
         return "The primary comparison has not been run."
     sentences = [f"psgpo - rl: {_told(first)}."]
     sentences += [
-        f"Against {about} ({place}; {_cost(found, place)} CPU s in all, psgpo {_cost(found, ours)}): {_told(one)}."
+        f"Against {about} ({place}, {_cost(found, place)}): {_told(one)}."
         for place, about in RIVALS.items()
         if (one := primary(compared, ours, place))
     ]
@@ -99,7 +101,8 @@ def _conclusion(found: Results, compared: Compared) -> str:
 
 
 def _cost(found: Results, place: str) -> str:
-    return f"{tables.mean(one.total_cpu_seconds for one in found.of(*place.split('/', 1))):,.0f}"
+    times = relative_cost(found.of(*place.split("/", 1)), found.of(MAIN, "psgpo"))
+    return "cost not comparable" if times is None else f"for {times:.2f} times the CPU seconds of psgpo"
 
 
 def _told(one: Comparison) -> str:

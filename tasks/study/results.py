@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from tasks.benchmarks.statistics import pass_at_k
 from tasks.errors import BadInput
@@ -21,6 +21,7 @@ LABELS = "label_prefixes"
 SUPERVISION = ("baseline", "sample_responses", LABELS, "fit_prm")
 """Jobs that an arm with a PRM needs beside its own training."""
 START = "evaluate_sft"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Results:
     """`planned` counts the cells of the protocol; `starts` has the SFT policy's score by setting, before any update.
 
     `prms`: what `check_prm` measured, by setting, and study where the PRM is another's. `costs`: a setting's foundation.
-    `labels`: what was counted while labelling, summed over a setting's checkpoints.
+    `labels`: what was counted while labelling, summed over a setting's checkpoints. Where several replicates have cells of
+    a setting, the name alone is the first one's, and the others' have their number behind it.
     """
 
     results: tuple[Result, ...]
@@ -97,14 +99,76 @@ class Results:
     def of(self, setting: str, arm: str) -> list[Result]:
         return [one for one in self.results if (one.cell.setting, one.cell.arm) == (setting, arm)]
 
+    @property
+    def replicates(self) -> list[int]:
+        return sorted({one.cell.replicate for one in self.results})
+
+    @property
+    def finished(self) -> int:
+        """Cells of the protocol that any replicate has."""
+        return len({replace(one.cell, replicate=1) for one in self.results})
+
     def parameters(self, setting: str) -> int | None:
         """Of the setting's policy."""
         model = self.costs.get(setting, {}).get("prepare_model")
         return int(model.manifest["metrics"]["parameters"]) if model else None
 
 
-def collect(study: Study, phase: str, store: Reader) -> Results:
-    """Raises BadInput for a store that holds no finished cell of this study and phase."""
+def relative_cost(ours: Sequence[Result], theirs: Sequence[Result]) -> float | None:
+    """All CPU seconds of `ours` over those of `theirs`, mean over the replicates that have both: machines differ."""
+    means: list[dict[int, float]] = []
+    for side in (ours, theirs):
+        spent: dict[int, list[float]] = {}
+        for one in side:
+            spent.setdefault(one.cell.replicate, []).append(one.total_cpu_seconds)
+        means.append({number: sum(costs) / len(costs) for number, costs in spent.items()})
+    ratios = [means[0][number] / means[1][number] for number in means[0] if means[1].get(number)]
+    return sum(ratios) / len(ratios) if ratios else None
+
+
+def collect(study: Study, phase: str, replicates: Mapping[int, Reader]) -> Results:
+    """Raises BadInput where no replicate holds a finished cell of this study and phase."""
+    parts = {number: _collect(study, phase, reader, number) for number, reader in replicates.items()}
+    together = Results((), 0, {}, {}, {}, {})
+    for number, part in parts.items():
+        together = _add(together, number, part)
+    if not together.results:
+        held = ", ".join(reader.uri for reader in replicates.values())
+        raise BadInput(held, f"holds no finished cell of the study {study.name}, {phase}", "make study")
+    order = {cell: place for place, cell in enumerate(_cells(study, phase))}
+    results = sorted(
+        together.results, key=lambda one: (order[replace(one.cell, replicate=1, seed=0)], one.cell.replicate)
+    )
+    return replace(together, results=tuple(results))
+
+
+def _cells(study: Study, phase: str) -> list[Cell]:
+    return [cell for name, setting in study.of_phase(phase).items() for cell in cells_of(name, setting)]
+
+
+def _add(known: Results, number: int, part: Results) -> Results:
+    """`known` and what a replicate adds: nothing of a setting of which it has no cell."""
+    have, has = ({one.cell.setting for one in side.results} for side in (known, part))
+
+    def merged(ours: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
+        more = {}
+        for name, value in theirs.items():
+            setting = name.split(",")[0]
+            if setting in has:
+                more[f"{name}, replicate {number}" if setting in have else name] = value
+        return {**ours, **more}
+
+    return Results(
+        (*known.results, *part.results),
+        part.planned,
+        merged(known.prms, part.prms),
+        merged(known.costs, part.costs),
+        merged(known.starts, part.starts),
+        merged(known.labels, part.labels),
+    )
+
+
+def _collect(study: Study, phase: str, store: Reader, replicate: int) -> Results:
     found: list[Result] = []
     prms: dict[str, Mapping[str, Any]] = {}
     costs: dict[str, Mapping[str, Made]] = {}
@@ -120,7 +184,7 @@ def collect(study: Study, phase: str, store: Reader) -> Results:
             labels[name] = counts
         trained = (config.ppo.difficulty_min, config.ppo.difficulty_max)
         if START in costs[name]:
-            start, score = Cell(name, "sft", 0), costs[name][START]
+            start, score = Cell(name, "sft", 0, replicate), costs[name][START]
             starts[name] = Result(
                 start, (), score, costs[name]["sft"], _summary(score, store), (), 0.0, trained
             )
@@ -131,7 +195,7 @@ def collect(study: Study, phase: str, store: Reader) -> Results:
             if jobs[1].name in made:
                 found.append(
                     _result(
-                        cell,
+                        replace(cell, replicate=replicate),
                         setting.questions,
                         made[jobs[1].name],
                         made[jobs[0].name],
@@ -143,8 +207,6 @@ def collect(study: Study, phase: str, store: Reader) -> Results:
             for job in jobs:
                 if job.stage == CHECK_PRM and job.name in made:
                     prms[_checked(name, job.name)] = _read(made[job.name], "metrics.json", store)
-    if not found:
-        raise BadInput(store.uri, f"holds no finished cell of the study {study.name}, {phase}", "make study")
     return Results(tuple(found), planned, prms, costs, starts, labels)
 
 

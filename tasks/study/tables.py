@@ -9,7 +9,7 @@ from tasks.reporting.page import Table
 from tasks.study.analysis import Comparison, interval_of, steps_to
 from tasks.study.chain import FIT_PRM
 from tasks.study.comparisons import Compared, by_bin, primary
-from tasks.study.results import Result, Results
+from tasks.study.results import Result, Results, relative_cost
 from tasks.study.settings import MAIN, Study
 from tasks.study.tuning import Tried, picks, tried
 
@@ -42,8 +42,8 @@ def as_shown(header: Sequence[str], rows: Rows) -> Table:
 
 
 CELL_COLUMNS = (
-    "setting", "arm", "seed", "pass_at_1", "pass_at_1_trained", "area", "cpu_seconds", "supervision_cpu_seconds",
-    "score", "score_run", "policy", "policy_run",
+    "setting", "arm", "replicate", "seed", "pass_at_1", "pass_at_1_trained", "area", "cpu_seconds",
+    "supervision_cpu_seconds", "score", "score_run", "policy", "policy_run",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def cell_rows(found: Results) -> Rows:
         [
             one.cell.setting,
             one.cell.arm,
+            str(one.cell.replicate),
             str(one.cell.seed),
             repr(one.pass_at_1),
             f"{one.pass_at_1_trained:.4f}",
@@ -93,14 +94,15 @@ def bin_rows(binned: Compared) -> Rows:
 
 COMPUTE_COLUMNS = (
     "setting", "arm", "seeds", "pass_at_1_trained", "low", "high", "pass_at_1", "steps", "steps_to_rl",
-    "cpu_seconds", "total_cpu_seconds",
+    "cpu_seconds", "total_cpu_seconds", "times_rl",
 )  # fmt: skip
 
 
 def compute_rows(study: Study, found: Results) -> Rows:
     """Score beside cost, tuning left out; the first row of a setting is the SFT policy that its arms start from.
 
-    `steps_to_rl`: steps to the training pass rate that the setting's rl (or main's) ends with.
+    `steps_to_rl`: steps to the training pass rate that the setting's rl (or main's) ends with. `times_rl`: the total over
+    that of main's rl in the same replicates.
     """
     rows: list[list[str]] = []
     for (setting, arm), group in _groups(study, found).items():
@@ -110,6 +112,7 @@ def compute_rows(study: Study, found: Results) -> Rows:
         target = _final(found.of(setting, "rl") or found.of(MAIN, "rl"))
         reached = [steps_to(one.curve, target) for one in group]
         known = [step for step in reached if step is not None]
+        times = relative_cost(group, found.of(MAIN, "rl"))
         rows.append(
             [
                 setting,
@@ -123,6 +126,7 @@ def compute_rows(study: Study, found: Results) -> Rows:
                 f"{mean(known):.1f} ({len(known)} of {len(group)})" if known else "",
                 f"{mean(one.cpu_seconds for one in group):.1f}",
                 f"{mean(one.total_cpu_seconds for one in group):.1f}",
+                "" if times is None else f"{times:.2f}",
             ]
         )
     return rows
@@ -131,7 +135,7 @@ def compute_rows(study: Study, found: Results) -> Rows:
 def _start_row(start: Result) -> list[str]:
     low, high = interval_of([start.of_difficulty(*start.trained)])
     scores = [f"{value:.4f}" for value in (start.pass_at_1_trained, low, high, start.pass_at_1)]
-    return [start.cell.setting, start.cell.arm, "1", *scores, "0", "", "", ""]
+    return [start.cell.setting, start.cell.arm, "1", *scores, "0", "", "", "", ""]
 
 
 def _final(results: Sequence[Result]) -> float:

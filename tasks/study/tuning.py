@@ -22,7 +22,7 @@ class Tried:
 
     @property
     def complete(self) -> bool:
-        return len(self.results) == self.seeds
+        return len({one.cell.seed for one in self.results}) == self.seeds
 
     @property
     def pass_at_1_trained(self) -> float:

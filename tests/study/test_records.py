@@ -1,4 +1,4 @@
-"""Records give the report that the store gives, and tell when the two are not of one kind of machine."""
+"""Records give the report that the store gives, and a store that contradicts them is another replicate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from tasks.errors import BadInput
 from tasks.store import fetch_uri, open_store, publish
 from tasks.study import command
-from tasks.study.records import NAME
+from tasks.study.chain import Cell, Made
+from tasks.study.results import Result, relative_cost
 from tests.study.micro import MICRO, call, rows_of
 
 
@@ -43,7 +44,7 @@ def test_without_a_store_the_page_is_the_same(published, tmp_path):
 
 def test_what_is_in_both_is_counted_once_it_is_the_same(published):
     output, store, _ = published
-    kept = folder_of(output) / NAME
+    kept = folder_of(output) / "records-1.jsonl.xz"
     manifests = sum(
         '_manifest.json"' in row for row in lzma.decompress(kept.read_bytes()).decode().splitlines()
     )
@@ -68,19 +69,57 @@ def test_cells_of_two_stores_add_up(published, tmp_path, finished):
     assert len(rows_of(folder_of(tmp_path / "output") / "cells.csv")) == 10
 
 
-def test_a_machine_that_computes_otherwise_is_refused(published, tmp_path, finished):
+def test_a_store_that_contradicts_is_another_replicate(published, tmp_path, finished):
+    """Two scores that another machine has given; its pairs are its own, and costs are compared within a machine."""
     output, store, _ = published
     _, said = finished
-    key = said["main/rl/0"]["artifact"].removeprefix(f"{store}/")
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/summary.json").write_text("{}")
-    other = open_store(f"file://{tmp_path}/other")
-    manifest = json.loads(open_store(store).read(f"{key}/_manifest.json"))
-    publish(other, key, tmp_path / "files", {**manifest, "seconds": 1.0})
-    before = {path.name: path.read_bytes() for path in folder_of(output).iterdir()}
-    with pytest.raises(BadInput, match="computes otherwise"):
-        report(other.uri, output)
-    assert {path.name: path.read_bytes() for path in folder_of(output).iterdir()} == before
+    other = tmp_path / "other"
+    shutil.copytree(store.removeprefix("file://"), other)
+    for cell in ("main/rl/0", "main/rl/1"):
+        key = said[cell]["artifact"].removeprefix(f"{store}/")
+        give_another_score(other, key, tmp_path / cell.replace("/", "-"))
+    told = report(f"file://{other}", output)
+    assert (told["cells"], told["replicates"], told["same_again"]) == (10, [1, 2], 0)
+    rows = rows_of(folder_of(output) / "cells.csv")
+    assert [(row["arm"], row["replicate"], row["seed"]) for row in rows if row["setting"] == "main"] == [
+        (arm, replicate, seed)
+        for arm, seeds in (("rl", "01"), ("fraction_of_tests", "01"), ("psgpo", "0"))
+        for replicate in "12"
+        for seed in seeds
+    ]
+    assert {row["pass_at_1"] for row in rows if (row["arm"], row["replicate"]) == ("rl", "2")} >= {"1.0"}
+    compared = rows_of(folder_of(output) / "comparisons.csv")
+    pairs = {
+        row["arm"]: row["seeds"]
+        for row in compared
+        if (row["figure"], row["against"]) == ("pass@1", "main/rl")
+    }
+    assert pairs == {
+        "main/fraction_of_tests": "4",
+        "main/psgpo": "2",
+        "more_kl/rl": "4",
+        "less_data/psgpo": "2",
+    }
+    stages = {row["setting"] for row in rows_of(folder_of(output) / "stages.csv")}
+    assert stages == {"main", "less_data"}, "the same artifacts are not paid twice"
+    assert "10 of 10 cells; with replicates 20" in (folder_of(output) / "index.html").read_text()
+    again = report(f"file://{other}", output)
+    assert again["same_again"] > 20, "the second replicate is found again"
+
+
+def give_another_score(store, key, scratch) -> None:
+    """Every problem solved, as another machine might have published it."""
+    place = store / key
+    manifest = json.loads((place / "_manifest.json").read_text())
+    scratch.mkdir()
+    for name in manifest["files"]:
+        shutil.copy(place / name, scratch / name)
+    summary = json.loads((scratch / "summary.json").read_text())
+    for row in summary["per_problem"]:
+        row["c"] = row["n"]
+    (scratch / "summary.json").write_text(json.dumps({**summary, "pass_at_1": 1.0}))
+    shutil.rmtree(place)
+    publish(open_store(f"file://{store}"), key, scratch, manifest)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +134,7 @@ def test_a_machine_that_computes_otherwise_is_refused(published, tmp_path, finis
 )
 def test_damaged_records_are_refused(published, tmp_path, damage, told):
     output, _, _ = published
-    path = folder_of(output) / NAME
+    path = folder_of(output) / "records-1.jsonl.xz"
     rows = lzma.decompress(path.read_bytes()).decode().splitlines()
     path.write_bytes(lzma.compress("\n".join(damage(rows)).encode()))
     with pytest.raises(BadInput, match=told):
@@ -105,3 +144,18 @@ def test_damaged_records_are_refused(published, tmp_path, damage, told):
         command.main(
             ["report", "--study", str(MICRO), "--store", f"file://{tmp_path}/empty", "--output", str(output)]
         )
+
+
+def test_costs_are_compared_within_a_machine():
+    """The second machine is ten times as slow; a cell that only one of them has is compared there."""
+    ours = [costing(1, 8.0), costing(2, 80.0)]
+    assert relative_cost(ours, [costing(1, 4.0), costing(2, 40.0)]) == pytest.approx(2.0)
+    assert relative_cost(ours[1:], [costing(1, 4.0), costing(2, 40.0), costing(2, 20.0)]) == pytest.approx(
+        8 / 3
+    )
+    assert relative_cost(ours[:1], [costing(2, 40.0)]) is None
+
+
+def costing(replicate, seconds) -> Result:
+    made = Made("file:///x", {"cpu_seconds": seconds})
+    return Result(Cell("main", "rl", 0, replicate), (), made, made, {}, (), 0.0, (1, 1))

@@ -26,7 +26,7 @@ from tests.study.micro import GRID, MICRO, call, rows_of
 def report(finished, tmp_path):
     store, _ = finished
     study = load_study(str(MICRO))
-    found = collect(study, "development", open_store(store))
+    found = collect(study, "development", {1: open_store(store)})
     write_report(study, "development", found, tmp_path / "report")
     return found, tmp_path / "report"
 
@@ -158,8 +158,8 @@ def test_arms_with_a_prm_are_held_against_other_ways_to_spend_its_cost(report, t
     assert ("main/fraction_of_tests", "main/rl_long") not in held
     page = write_report(study, "development", both, tmp_path / "report").read_text()
     null = "+0.0 points [+0.0, +0.0] over 2 seeds: null."
-    costs = [sum(one.total_cpu_seconds for one in side) / 2 for side in (longer, paid)]
-    told = "(main/rl_long; {:,.0f} CPU s in all, psgpo {:,.0f})".format(*costs)
+    costs = [sum(one.total_cpu_seconds for one in side) for side in (longer, paid)]
+    told = f"(main/rl_long, for {costs[0] / costs[1]:.2f} times the CPU seconds of psgpo)"
     assert f"psgpo - rl: {null} Against plain RL with more updates {told}: {null}" in page
 
 
@@ -296,7 +296,7 @@ def test_an_altered_score_is_not_reported(finished, tmp_path):
     summary.write_text(summary.read_text().replace('"pass_at_1": 0', '"pass_at_1": 1'))
     (folder / "summary.json").open("a").write(" ")
     with pytest.raises(BadInput):
-        collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"))
+        collect(load_study(str(MICRO)), "development", {1: open_store(f"file://{copied}")})
 
 
 def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
@@ -304,7 +304,7 @@ def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
     copied = tmp_path / "store"
     shutil.copytree(store.removeprefix("file://"), copied)
     shutil.rmtree(copied / said["more_kl/rl/1"]["artifact"].removeprefix(f"{store}/"))
-    found = collect(load_study(str(MICRO)), "development", open_store(f"file://{copied}"))
+    found = collect(load_study(str(MICRO)), "development", {1: open_store(f"file://{copied}")})
     assert (len(found.results), found.planned) == (9, 10)
     (kl,) = [
         one
@@ -316,7 +316,7 @@ def test_a_missing_cell_is_left_out_and_counted(finished, tmp_path):
 
 def test_an_empty_store_is_no_report(tmp_path):
     with pytest.raises(BadInput, match="no finished cell"):
-        collect(load_study(str(MICRO)), "development", open_store(f"file://{tmp_path}/s"))
+        collect(load_study(str(MICRO)), "development", {1: open_store(f"file://{tmp_path}/s")})
 
 
 def test_a_prm_of_another_study_is_asked_once_it_is_there(finished, monkeypatch, tmp_path):
