@@ -1,8 +1,9 @@
 """What a study's report reads of a store, kept beside the report: a store is large, and belongs to one machine.
 
-`records-N.jsonl.xz`, one row per file: `{"key": its place in the store, "text": its content}`. Manifests are among them, so
-every file is checked as if it came from the store. With them a report can be built where there is no store, cells add up
-that several machines have run, and what is run again is compared with what was published.
+`records-N.jsonl.xz`, one row per file: `{"key": its place in the store, "text": its content}`. Manifests are among them,
+without the address of their store, so every file is checked as if it came from there. With them a report can be built
+where there is no store, cells add up that several machines have run, and what is run again is compared with what was
+published.
 
 Each N is a replicate: whatever machines of one kind have made, from the SFT policy on. Another kind of processor rounds
 otherwise, its samples differ, and so it makes another replicate.
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tasks.errors import BadInput
-from tasks.store.artifacts import MANIFEST
+from tasks.store.artifacts import MANIFEST, without_its_store
 from tasks.store.stores import Reader
 
 _NAME = re.compile(r"records-(\d+)\.jsonl\.xz")
@@ -52,6 +53,8 @@ class Shelf:
             if self._store is None:
                 raise FileNotFoundError(f"{self.uri}: {key}")
             data = self._store.read(key)
+            if key.endswith(MANIFEST):
+                data = without_its_store(data)
         self._seen[key] = data
         return data
 

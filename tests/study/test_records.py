@@ -51,6 +51,18 @@ def test_what_is_in_both_is_counted_once_it_is_the_same(published):
     assert report(store, output)["same_again"] == manifests > 20
 
 
+def test_records_tell_nothing_of_the_machine_they_are_from(published, finished):
+    """Control: the store's own manifests do."""
+    output, store, _ = published
+    _, said = finished
+    manifest = fetch_uri(said["main/rl/0"]["artifact"], output).manifest
+    assert store in json.dumps(manifest)
+    rows = lzma.decompress((folder_of(output) / "records-1.jsonl.xz").read_bytes()).decode()
+    assert manifest["mlflow_run_id"] in rows
+    assert "file:" not in rows
+    assert store.removeprefix("file://") not in rows
+
+
 def test_cells_of_two_stores_add_up(published, tmp_path, finished):
     """One store lacks a cell, the other has nothing else."""
     _, store, _ = published
