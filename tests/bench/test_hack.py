@@ -6,7 +6,9 @@ import pytest
 
 from bench.hack import FIXES, figures, sft_policy, train
 
-STEPS = 40
+LEARNS_IN = 40
+NOTHING_PASSES_AFTER = 60
+"""Updates. On one kind of processor the pass rate has fallen after 40, on another only after more."""
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +18,7 @@ def start():
 
 @pytest.mark.slow
 def test_without_the_fixes_the_policy_games_the_prm_and_the_alarm_fires(start):
-    seen = figures(train(start, FIXES["neither"], STEPS))
+    seen = figures(train(start, FIXES["neither"], NOTHING_PASSES_AFTER))
     assert seen["alarm_at_step"] is not None
     assert seen["pass_rate_last"] < 0.7 * seen["pass_rate_first"]
     assert seen["prm_return_last"] > 3 * seen["prm_return_first"]
@@ -26,7 +28,7 @@ def test_without_the_fixes_the_policy_games_the_prm_and_the_alarm_fires(start):
 
 @pytest.mark.slow
 def test_with_the_fixes_it_learns_to_pass_and_there_is_no_alarm(start):
-    seen = figures(train(start, FIXES["both fixes"], STEPS))
+    seen = figures(train(start, FIXES["both fixes"], LEARNS_IN))
     assert seen["alarm_at_step"] is None
     assert seen["pass_rate_last"] > 3 * seen["pass_rate_first"]
     assert seen["comment_share_last"] < 0.5
