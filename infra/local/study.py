@@ -44,8 +44,10 @@ def main(argv: Sequence[str]) -> int:
     }
     try:
         study = load_study(given.study)
-        for name in conf["settings"] or study.of_phase(given.phase):
+        names = conf["settings"] or list(study.of_phase(given.phase))
+        for name in names:
             study.overrides(name, given.phase)
+        study.chosen_arms(conf["arms"], names)
         return _run(study.name, conf)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)

@@ -156,8 +156,7 @@ def without_its_store(manifest: bytes) -> bytes:
     whole = json.loads(manifest)
     inputs = whole.get("input_artifacts", {})
     whole["input_artifacts"] = {
-        name: ["/".join(address.split("/")[-3:]) for address in addresses]
-        for name, addresses in inputs.items()
+        name: [split_address(address)[1] for address in addresses] for name, addresses in inputs.items()
     }
     return _render({**whole, "seal": seal_of(whole)})
 

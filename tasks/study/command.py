@@ -73,7 +73,7 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
     names = form["settings"] or list(study.of_phase(phase))
     for name in names:
         check(study.config(name, phase))
-    arms = _arms(form["arms"], study, names)
+    arms = study.chosen_arms(form["arms"], names)
     cells: list[dict[str, Any]] = []
     foreign = foreign_prms(study, store)
     for name in names:
@@ -98,15 +98,6 @@ def make_plan(conf: dict[str, Any], run_id: str, store: Store) -> dict[str, Any]
         "parent_run_id": parent,
         "experiment_id": experiment,
     }
-
-
-def _arms(asked: Sequence[str], study: Study, names: Sequence[str]) -> set[str]:
-    """Those asked for, or all of the settings. Raises BadInput for one that no setting has."""
-    known = dict.fromkeys(arm for name in names for arm in study.settings[name].arms)
-    for arm in asked:
-        if arm not in known:
-            raise BadInput("arms", f"{arm!r} is no arm of {', '.join(names)}", ", ".join(known))
-    return set(asked or known)
 
 
 def _planned(

@@ -8,7 +8,7 @@ cells alone, comes on top and leaves the setting's foundation (problems to PRM) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,6 +97,14 @@ class Study(BaseModel):
     def of_phase(self, phase: str) -> dict[str, Setting]:
         """The settings that a phase runs: those that tune are for development alone."""
         return {name: one for name, one in self.settings.items() if phase == "development" or not one.tunes}
+
+    def chosen_arms(self, asked: Sequence[str], settings: Sequence[str]) -> set[str]:
+        """Those asked for, or all of the settings. Raises BadInput for one that none of them has."""
+        known = dict.fromkeys(arm for name in settings for arm in self.settings[name].arms)
+        for arm in asked:
+            if arm not in known:
+                raise BadInput("arms", f"{arm!r} is no arm of {', '.join(settings)}", ", ".join(known))
+        return set(asked or known)
 
     def _check(self, setting: str, phase: str) -> None:
         if phase not in PHASES:

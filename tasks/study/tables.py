@@ -9,7 +9,7 @@ from tasks.reporting.page import Table
 from tasks.study.analysis import Comparison, interval_of, steps_to
 from tasks.study.chain import FIT_PRM
 from tasks.study.comparisons import Compared, by_bin, primary
-from tasks.study.results import Result, Results, relative_cost
+from tasks.study.results import LABELS, Result, Results, relative_cost
 from tasks.study.settings import MAIN, Study
 from tasks.study.tuning import Tried, picks, tried
 
@@ -261,7 +261,7 @@ def label_rows(found: Results) -> Rows:
     rows = []
     seen: set[frozenset[str]] = set()
     for setting, counts in found.labels.items():
-        mine = {name: one for name, one in found.costs[setting].items() if name.startswith("label_prefixes")}
+        mine = {name: one for name, one in found.costs[setting].items() if name.startswith(LABELS)}
         made = frozenset(one.key for one in mine.values())
         if made not in seen:
             seen.add(made)
