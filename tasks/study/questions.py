@@ -90,7 +90,7 @@ def _quality(
     names = [*(name for name in study.settings if name in found.prms and name != MAIN), MAIN]
     points = []
     for name in names:
-        accuracy = (found.prms.get(name, {}).get("all") or {}).get("balanced_accuracy")
+        accuracy = tables.balanced_accuracy(found.prms.get(name, {}))
         for arm in ("dense", "psgpo"):
             one = primary(compared, f"{name}/{arm}", BASE)
             if one and accuracy is not None and (name == MAIN or 3 in study.settings[name].questions):

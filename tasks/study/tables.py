@@ -204,9 +204,9 @@ def prm_rows(found: Results) -> Rows:
 def _prm_row(name: str, found: Results) -> list[str]:
     check = found.prms[name]
     prm, labels = found.costs.get(name, {}).get(FIT_PRM), found.labels.get(name, {})
-    whole, revised = check.get("all") or {}, check.get("revised") or {}
     held_out = prm.manifest["metrics"].get("all_balanced_accuracy") if prm else None
-    values = [whole.get("balanced_accuracy"), whole.get("auc"), revised.get("balanced_accuracy")]
+    ranked = (check.get("all") or {}).get("auc")
+    values = [balanced_accuracy(check), ranked, balanced_accuracy(check, "revised")]
     return [
         name,
         _whole(labels.get("responses")),
@@ -215,6 +215,12 @@ def _prm_row(name: str, found: Results) -> list[str]:
         str(check.get("passing", "")),
         *(_share(value) for value in values),
     ]
+
+
+def balanced_accuracy(check: Mapping[str, Any], lines: str = "all") -> float | None:
+    """On a PRM's lines of one kind. None where all have the same label: it would be that label's accuracy alone."""
+    measured = check.get(lines) or {}
+    return measured["balanced_accuracy"] if "auc" in measured else None
 
 
 SIZE_COLUMNS = ("setting", "parameters", "rl", "psgpo", "difference", "low", "high")
