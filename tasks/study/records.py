@@ -5,8 +5,8 @@ without the address of their store, so every file is checked as if it came from 
 where there is no store, cells add up that several machines have run, and what is run again is compared with what was
 published.
 
-Each N is a replicate: whatever machines of one kind have made, from the SFT policy on. Another kind of processor rounds
-otherwise, its samples differ, and so it makes another replicate.
+Each N is a replicate: whatever machines of one kind have made, from the SFT policy on. Another kind of processor may
+round otherwise; then its samples differ, and so it makes another replicate.
 """
 
 from __future__ import annotations
