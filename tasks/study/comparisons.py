@@ -18,6 +18,7 @@ LONG = 100
 PAPER_ARMS = ("rl", "rl_long", "dense", "value_init", "psgpo")
 RIVALS: Mapping[str, str] = {
     "equal_compute/rl_long": "plain RL for the same price",
+    "paid_prm/rl_long": "plain RL for the price without the PRM's",
     "main/rl_long": "plain RL with more updates",
     "easier_mix/rl": "plain RL with easier problems mixed in",
 }
