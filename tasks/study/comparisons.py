@@ -22,7 +22,7 @@ RIVALS: Mapping[str, str] = {
     "main/rl_long": "plain RL with more updates",
     "easier_mix/rl": "plain RL with easier problems mixed in",
 }
-"""Other ways to spend what a PRM costs."""
+"""Plain RL in the place of a PRM: what that costs spent otherwise, or, where it is paid already, saved."""
 Compared = Sequence[tuple[str, Comparison]]
 """(figure, comparison)."""
 
